@@ -1,0 +1,1 @@
+"""The model server: text in, scores out. Knows neither HTTP nor SQL."""

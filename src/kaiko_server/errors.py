@@ -1,0 +1,75 @@
+"""The catalogue of errors: everything that a client can be told went wrong, in one place."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One entry: what goes over the wire, and the page of the docs that explains it."""
+
+    status: int
+    type: str
+    public: str
+    mend: str
+    """What the client can do about it; printed on the error's page in the docs."""
+
+
+class Code(Enum):
+    """Stable codes; the member's name in lower case is what the client sees."""
+
+    MISSING_FIELD = Kind(400, "invalid_request_error", "A required field is missing.", "Add the field that `param` names.")
+    INVALID_JSON = Kind(400, "invalid_request_error", "The body is not valid JSON.", "Send one JSON object, encoded as UTF-8.")
+    BATCH_TOO_LARGE = Kind(400, "invalid_request_error", "A request may hold at most 100 messages.", "Split the messages over several requests.")
+    INVALID_API_KEY = Kind(401, "authentication_error", "The API key is missing or not valid.", "Send the key as `x-api-key: <key>` or `Authorization: Bearer <key>`. If both are sent, they must be the same.")
+    KEY_REVOKED = Kind(403, "forbidden_error", "This API key has been revoked.", "Use another key; `kaiko keys create` makes one.")
+    KEY_EXPIRED = Kind(403, "forbidden_error", "This API key has expired.", "Use another key; `kaiko keys create` makes one.")
+    HTTPS_REQUIRED = Kind(403, "forbidden_error", "This server answers over HTTPS only.", "Use https://, or put the server behind a TLS-terminating proxy that is listed in `KAIKO_TRUSTED_PROXIES`.")
+    ROUTE_NOT_FOUND = Kind(404, "not_found_error", "There is no such route.", "See `/docs` for the routes of this server.")
+    INVALID_MODEL = Kind(404, "invalid_request_error", "There is no such model.", "Use `emotion-v2`; `GET /v2/models` lists the models.")
+    METHOD_NOT_ALLOWED = Kind(405, "invalid_request_error", "This route does not take this method.", "See the `Allow` header for the methods that it takes.")
+    API_VERSION_SUNSET = Kind(410, "invalid_request_error", "Version 1 of the API ended on 2026-03-31.", "Use the V2 route that the message names.")
+    PAYLOAD_TOO_LARGE = Kind(413, "invalid_request_error", "The body is larger than 1 MiB.", "Send fewer or shorter messages in one request.")
+    TEXT_TOO_LONG = Kind(413, "invalid_request_error", "A text may hold at most 10,000 characters.", "Split the text into several messages.")
+    UNSUPPORTED_MEDIA_TYPE = Kind(415, "invalid_request_error", "The body must be application/json.", "Send `Content-Type: application/json`.")
+    INVALID_VALUE = Kind(422, "invalid_request_error", "A field has a value that is not allowed.", "Change the field that `param` names.")
+    INVALID_ROLE = Kind(422, "invalid_request_error", "A role must be `user`, `assistant` or `system`.", "Change the role that `param` names.")
+    INTERNAL = Kind(500, "server_error", "Something went wrong on our side.", "Try again; if it stays, give the operator the `request_id`.")
+    SERVICE_UNAVAILABLE = Kind(503, "server_error", "The server is shutting down or not ready.", "Try again after the seconds in `Retry-After`.")
+    MODEL_UNAVAILABLE = Kind(503, "server_error", "The emotion model cannot answer now.", "Try again after the seconds in `Retry-After`; `kaiko doctor` says what is wrong.")
+    OVERLOADED = Kind(503, "server_error", "The server is busy.", "Try again after the seconds in `Retry-After`.")
+    TIMEOUT = Kind(503, "server_error", "The request took too long.", "Send less in one request, or try again after the seconds in `Retry-After`.")
+
+    @property
+    def slug(self) -> str:
+        return self.name.lower()
+
+
+class ApiError(Exception):
+    """An error to be told to the client.
+
+    Parameters
+    ----------
+    code
+        Which one of the catalogue.
+    message
+        Public text, when it can say more than the catalogue's; never holds a client's text or a secret.
+    param
+        The field that is wrong, such as ``messages[3].content.text``.
+    headers
+        More headers for the reply.
+    """
+
+    def __init__(self, code: Code, message: str | None = None, *, param: str | None = None, headers: dict[str, str] | None = None) -> None:
+        super().__init__(code.slug)
+        self.code = code
+        self.message = message or code.value.public
+        self.param = param
+        self.headers = headers or {}
+
+    def body(self, request_id: str) -> dict[str, dict[str, str]]:
+        """Give the envelope as it goes over the wire."""
+        error = {"type": self.code.value.type, "code": self.code.slug, "message": self.message, "request_id": request_id}
+        if self.param is not None:
+            error["param"] = self.param
+        return {"error": error}

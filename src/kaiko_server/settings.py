@@ -1,0 +1,91 @@
+"""One frozen :class:`Settings`, the only reader of the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+
+class SettingsError(ValueError):
+    """A setting is missing or cannot be understood; the message names it and says how to mend it."""
+
+
+def _setting(default: object, help_text: str) -> object:
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything an operator can turn. Each field is read from ``KAIKO_`` and its name in capitals."""
+
+    environment: str = _setting("development", "`development` or `production`. In development the pepper is made once and kept in the data directory.")  # type: ignore[assignment]
+    host: str = _setting("127.0.0.1", "Address to listen on.")  # type: ignore[assignment]
+    port: int = _setting(8000, "Port to listen on; 0 takes a free one.")  # type: ignore[assignment]
+    data_dir: Path = _setting(Path("var"), "Folder of the database and, in development, the pepper.")  # type: ignore[assignment]
+    workers: int = _setting(1, "Server processes; each holds a model of its own.")  # type: ignore[assignment]
+    pepper: str | None = _setting(None, "Secret that API keys are hashed with; 32 characters or more. Required in production.")  # type: ignore[assignment]
+    log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")  # type: ignore[assignment]
+    log_format: str = _setting("auto", "`json`, `text`, or `auto`: text on a terminal, json elsewhere.")  # type: ignore[assignment]
+    model_threads: int = _setting(0, "Threads of the model; 0 is one per core, shared out among the workers.")  # type: ignore[assignment]
+    batch_tokens: int = _setting(4096, "Padded tokens that one batch may hold at most.")  # type: ignore[assignment]
+    queue_texts: int = _setting(2048, "Texts that may wait for the model; more are refused with 503 `overloaded`.")  # type: ignore[assignment]
+    max_body_bytes: int = _setting(1024 * 1024, "Largest request body.")  # type: ignore[assignment]
+    request_timeout_s: float = _setting(30.0, "Seconds that a request may take before 503 `timeout`.")  # type: ignore[assignment]
+    drain_timeout_s: float = _setting(30.0, "Seconds that requests in flight get to finish after SIGTERM.")  # type: ignore[assignment]
+    trusted_proxies: tuple[str, ...] = _setting((), "Addresses or networks, comma-separated, whose `X-Forwarded-Proto` is believed.")  # type: ignore[assignment]
+
+    @property
+    def development(self) -> bool:
+        return self.environment == "development"
+
+
+def load(environment: Mapping[str, str] | None = None, **given: object) -> Settings:
+    """Read the settings from *environment* (that of the process when absent); what is *given* and not None wins.
+
+    Raises
+    ------
+    SettingsError
+        A value cannot be understood.
+    """
+    source = os.environ if environment is None else environment
+    values: dict[str, object] = {}
+    for f in fields(Settings):
+        name = f"KAIKO_{f.name.upper()}"
+        if given.get(f.name) is not None:
+            values[f.name] = given[f.name]
+        elif source.get(name):
+            values[f.name] = _parse(name, source[name], f.default)
+    return _checked(Settings(**values))  # type: ignore[arg-type]
+
+
+def _parse(name: str, text: str, default: object) -> object:
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        if isinstance(default, int | float):
+            return type(default)(text)
+    except (ValueError, KeyError):
+        message = f"{name}={text!r} is not a {type(default).__name__}"
+        raise SettingsError(message) from None
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return Path(text) if isinstance(default, Path) else text
+
+
+_MIN_PEPPER = 32
+_CHOICES = {"environment": ("development", "production"), "log_level": ("debug", "info", "warning", "error"), "log_format": ("auto", "json", "text")}
+
+
+def _checked(settings: Settings) -> Settings:
+    for name, choices in _CHOICES.items():
+        if getattr(settings, name) not in choices:
+            message = f"KAIKO_{name.upper()} must be one of {', '.join(choices)}"
+            raise SettingsError(message)
+    for name in ("workers", "batch_tokens", "queue_texts", "max_body_bytes", "request_timeout_s", "drain_timeout_s"):
+        if getattr(settings, name) <= 0:
+            message = f"KAIKO_{name.upper()} must be above 0"
+            raise SettingsError(message)
+    if settings.pepper is not None and len(settings.pepper) < _MIN_PEPPER:
+        message = f"KAIKO_PEPPER must be {_MIN_PEPPER} characters or more: `openssl rand -hex 32` makes one"
+        raise SettingsError(message)
+    return settings

@@ -1,0 +1,50 @@
+"""The network: an encoder, the mean of its tokens, and linear heads on that one vector."""
+
+from typing import TypedDict
+
+import torch
+from torch import Tensor, nn
+
+
+class Outputs(TypedDict):
+    core: Tensor
+    """Logits of the six core emotions and of neutral, (batch, 7): sigmoids of the first six are the scores, the largest of the seven the category."""
+    dimensions: Tensor
+    """valence -1..1, arousal 0..1, intensity 0..1, (batch, 3)."""
+    go: Tensor
+    """Logits of the 28 GoEmotions labels, (batch, 28)."""
+    emobank: Tensor
+    """valence and arousal carried over to EmoBank's scale less 3, (batch, 2)."""
+    vector: Tensor
+
+
+class Reader(nn.Module):
+    """Encoder and heads; the same class for the teacher and the student."""
+
+    def __init__(self, encoder: nn.Module, hidden: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.core = nn.Linear(hidden, 7)
+        self.dimensions = nn.Linear(hidden, 3)
+        self.go = nn.Linear(hidden, 28)
+        # EmoBank's readers used a fifth of its scale: one slope and one offset a dimension carry our scale to theirs, so
+        # both data sets teach the same two numbers.
+        self.emobank_scale = nn.Parameter(torch.tensor([0.6, 0.6]))
+        self.emobank_shift = nn.Parameter(torch.tensor([0.0, -0.2]))
+        self.main_scale = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Outputs:
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        vector = (states * weights).sum(1) / weights.sum(1)
+        dropped = self.dropout(vector)
+        raw = self.dimensions(dropped).float()
+        dimensions = torch.cat([torch.tanh(raw[:, :1]), torch.sigmoid(raw[:, 1:])], dim=1)
+        return {
+            "core": self.core(dropped).float(),
+            "dimensions": dimensions,
+            "go": self.go(dropped).float(),
+            "emobank": dimensions[:, :2] * self.emobank_scale + self.emobank_shift,
+            "vector": vector,
+        }
