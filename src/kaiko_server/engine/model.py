@@ -60,6 +60,22 @@ class Scores:
     windows: int
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Where the time of one :meth:`Model.predict_timed` went; the two add up to all of it.
+
+    Attributes
+    ----------
+    queue_s
+        Seconds spent waiting for the model, the tokenizer included.
+    inference_s
+        Seconds that the batches holding these texts ran.
+    """
+
+    queue_s: float
+    inference_s: float
+
+
 class Model(Protocol):
     """Texts in, scores out; the real one is :class:`kaiko_server.engine.batcher.Batcher` over ONNX."""
 
@@ -85,3 +101,6 @@ class Model(Protocol):
         ModelUnavailableError
             The worker is gone, or a batch failed as a whole.
         """
+
+    async def predict_timed(self, texts: Sequence[str]) -> tuple[list[Scores], Timing]:
+        """Do as :meth:`predict`, and say how long it waited and how long it ran."""

@@ -13,23 +13,32 @@ from functools import lru_cache
 
 import emoji
 
+from kaiko_server.engine.language import Language, detect_language
+
+__all__ = ["Language", "Normaliser", "detect_language"]
+
 _MAX_REPEATS = 3
 """An emoji said eleven times means no more than one said three times, and would push words out of the window."""
 
 _EMOTICONS = {
     ":)": "slightly smiling face", ":-)": "slightly smiling face", "(:": "slightly smiling face", "=)": "slightly smiling face",
     ":]": "slightly smiling face", "^^": "smiling face with smiling eyes", "^_^": "smiling face with smiling eyes",
-    ":D": "grinning face", ":-D": "grinning face", "=D": "grinning face", "xD": "grinning squinting face", "XD": "grinning squinting face",
-    ":P": "face with tongue", ":-P": "face with tongue", ":p": "face with tongue", "xP": "face with tongue",
-    ";)": "winking face", ";-)": "winking face", ";D": "winking face", ";P": "winking face with tongue",
+    ":D": "grinning face", ":-D": "grinning face", "=D": "grinning face", "xD": "grinning squinting face",
+    "XD": "grinning squinting face", ":P": "face with tongue", ":-P": "face with tongue", ":p": "face with tongue",
+    "xP": "face with tongue", ";)": "winking face", ";-)": "winking face", ";D": "winking face", ";P": "winking face with tongue",
     ":(": "slightly frowning face", ":-(": "slightly frowning face", "):": "slightly frowning face", "=(": "slightly frowning face",
     ":[": "slightly frowning face", ":'(": "crying face", ":,(": "crying face", ":'-(": "crying face", "T_T": "loudly crying face",
-    "T.T": "loudly crying face", ";_;": "crying face", "Q_Q": "crying face", ":')": "smiling face with tear", ":,)": "smiling face with tear",
-    ":/": "confused face", ":-/": "confused face", ":\\": "confused face", ":|": "neutral face", ":-|": "neutral face", "-_-": "expressionless face",
-    ">:(": "angry face", ">:-(": "angry face", "D:": "anguished face", "D:<": "angry face",
-    ":O": "face with open mouth", ":-O": "face with open mouth", ":o": "face with open mouth", "o_O": "astonished face", "O_o": "astonished face", "O_O": "astonished face", "o_o": "astonished face",
-    "<3": "red heart", "</3": "broken heart", ":*": "face blowing a kiss", ":-*": "face blowing a kiss", ":3": "smiling cat", ">_<": "persevering face", "\\o/": "raising hands",
+    "T.T": "loudly crying face", ";_;": "crying face", "Q_Q": "crying face", ":')": "smiling face with tear",
+    ":,)": "smiling face with tear", ":/": "confused face", ":-/": "confused face", ":\\": "confused face", ":|": "neutral face",
+    ":-|": "neutral face", "-_-": "expressionless face", ">:(": "angry face", ">:-(": "angry face", "D:": "anguished face",
+    "D:<": "angry face", ":O": "face with open mouth", ":-O": "face with open mouth", ":o": "face with open mouth",
+    "o_O": "astonished face", "O_o": "astonished face", "O_O": "astonished face", "o_o": "astonished face", "<3": "red heart",
+    "</3": "broken heart", ":*": "face blowing a kiss", ":-*": "face blowing a kiss", ":3": "smiling cat", ">_<": "persevering face",
+    "\\o/": "raising hands",
 }  # fmt: skip
+_MAX_SEGMENTED = 40
+"""Longer runs of letters are no hashtag that a person would type without capitals."""
+
 _EMOTICON = re.compile(
     r"(?<![^\s.,!?…\"'(])(?:" + "|".join(re.escape(e) for e in sorted(_EMOTICONS, key=len, reverse=True)) + r")(?![^\s.,!?…\"')<:;])"
 )
@@ -42,7 +51,19 @@ _STRETCHED = re.compile(r"\b[^\W\d_]*([^\W\d_])\1\1[^\W\d_]*\b", re.IGNORECASE)
 _RUN = re.compile(r"(.)\1\1+", re.IGNORECASE)
 _MARKS = re.compile(r"([!?.…])(?:\s*\1){3,}")
 _SPACE = re.compile(r"\s+")
-_QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201b": "'", "\u02bc": "'", "\u0060": "'", "\u201c": '"', "\u201d": '"', "\u2014": " - ", "\u2013": "-"})
+_QUOTES = str.maketrans(
+    {
+        "\u2018": "'",
+        "\u2019": "'",
+        "\u201b": "'",
+        "\u02bc": "'",
+        "\u0060": "'",
+        "\u201c": '"',
+        "\u201d": '"',
+        "\u2014": " - ",
+        "\u2013": "-",
+    }
+)
 _SKIN = re.compile("[\U0001f3fb-\U0001f3ff]")
 
 
@@ -87,15 +108,11 @@ class Normaliser:
 
     def _segment(self, word: str) -> str:
         low = word.lower()
-        if low in self._cost or not (low.isascii() and low.isalpha()) or len(low) > 40:
+        if low in self._cost or not (low.isascii() and low.isalpha()) or len(low) > _MAX_SEGMENTED:
             return word
         best: list[tuple[float, int]] = [(0.0, 0)]
         for end in range(1, len(low) + 1):
-            best.append(
-                min(
-                    (best[start][0] + self._cost.get(low[start:end], math.inf), start) for start in range(max(0, end - 20), end)
-                )
-            )
+            best.append(min((best[start][0] + self._cost.get(low[start:end], math.inf), start) for start in range(max(0, end - 20), end)))
         if math.isinf(best[-1][0]):
             return word
         cuts, end = [], len(low)

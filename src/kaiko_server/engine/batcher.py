@@ -1,0 +1,297 @@
+"""Many callers, one model: permit at the door, queue, batches by free capacity, one thread, futures.
+
+There is no timer. Whenever the thread is free it takes what waits, up to a number of tokens, so that a lone message
+starts at once and a crowd is read in large batches. The reasons and the figures: docs/decisions/0005-engine-batching.md.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaiko_server.engine.model import ModelOverloadedError, ModelUnavailableError, Scores, Timing
+from kaiko_server.engine.scores import combine, scores_of
+
+
+class Session(Protocol):
+    """What runs on the thread; the real one is :class:`kaiko_server.engine.onnx.OnnxSession`."""
+
+    version: str
+    go_thresholds: tuple[float, ...]
+
+    def encode(self, texts: Sequence[str]) -> list[list[list[int]]]:
+        """Give each text's windows as token ids."""
+
+    def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Give one row of scores for each row of token ids."""
+
+
+class Batcher:
+    """The :class:`~kaiko_server.engine.model.Model` that the server uses.
+
+    Parameters
+    ----------
+    session
+        Reads the texts; used on one thread alone.
+    queue_texts
+        Texts accepted and not yet answered, at most.
+    batch_tokens
+        Tokens that one batch holds at most, padding counted; a single window always fits.
+    """
+
+    def __init__(self, session: Session, *, queue_texts: int, batch_tokens: int) -> None:
+        self._session = session
+        self._queue_texts = queue_texts
+        self._worker = _Worker(session, batch_tokens)
+        self._thread: Thread | None = None
+        self._gone = asyncio.Event()
+        self._open = False
+        self._calls: set[_Call] = set()
+        self._waiting = 0
+
+    @property
+    def version(self) -> str:
+        return self._session.version
+
+    @property
+    def go_thresholds(self) -> tuple[float, ...]:
+        return self._session.go_thresholds
+
+    @property
+    def ready(self) -> bool:
+        return self._open and self._thread is not None and self._thread.is_alive()
+
+    @property
+    def waiting(self) -> int:
+        """Texts accepted and not yet answered."""
+        return self._waiting
+
+    def start(self) -> None:
+        """Start the thread; call it once, in the event loop that will call :meth:`predict`."""
+        self._open = True
+        self._thread = Thread(target=self._live, args=(asyncio.get_running_loop(),), name="kaiko-model", daemon=True)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Let the batch that is running end, fail what waits, and end the thread."""
+        if self._thread is None:
+            return
+        self._open = False
+        self._worker.inbox.put(None)
+        await self._gone.wait()
+        self._thread.join()
+
+    async def predict(self, texts: Sequence[str]) -> list[Scores]:
+        """Read *texts*, in order; see :class:`~kaiko_server.engine.model.Model` for the errors."""
+        scores, _ = await self.predict_timed(texts)
+        return scores
+
+    async def predict_timed(self, texts: Sequence[str]) -> tuple[list[Scores], Timing]:
+        """Do as :meth:`predict`, and say how long it waited and how long it ran."""
+        if not self.ready:
+            message = "the model is not running"
+            raise ModelUnavailableError(message)
+        if not texts:
+            return [], Timing(0.0, 0.0)
+        if self._waiting + len(texts) > self._queue_texts:
+            raise ModelOverloadedError
+        call = _Call(texts, asyncio.get_running_loop().create_future())
+        self._calls.add(call)
+        self._waiting += len(texts)
+        self._worker.inbox.put(call)
+        try:
+            return await call.future
+        finally:
+            # Of a caller who has gone, whatever did not run yet is never run.
+            call.over = True
+            self._calls.discard(call)
+            self._waiting -= len(texts)
+
+    def _live(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A loop that is closed has nobody left who waits.
+        with suppress(RuntimeError):
+            try:
+                while (done := self._worker.turn()) is not None:
+                    if done:
+                        loop.call_soon_threadsafe(_deliver, done)
+                reason = "closed"
+            except BaseException as error:  # noqa: BLE001 - printed as a traceback it might show a text
+                reason = type(error).__name__
+            loop.call_soon_threadsafe(self._ended, reason)
+
+    def _ended(self, reason: str) -> None:
+        """Whatever ended the thread, nobody waits for it for ever."""
+        self._open = False
+        for call in self._calls:
+            call.fail(f"the model's thread has ended: {reason}")
+        _deliver(self._calls)
+        self._gone.set()
+
+
+def _deliver(calls: Iterable["_Call"]) -> None:
+    for call in calls:
+        if call.future.done():
+            continue
+        if call.error is not None:
+            call.future.set_exception(call.error)
+        else:
+            call.future.set_result((call.scores, call.timing))
+
+
+class _Call:
+    """The texts of one :meth:`Batcher.predict` on their way."""
+
+    def __init__(self, texts: Sequence[str], future: "asyncio.Future[tuple[list[Scores], Timing]]") -> None:
+        self.texts = texts
+        self.future = future
+        self.over = False
+        self.error: ModelUnavailableError | None = None
+        self.scores: list[Scores] = [None] * len(texts)  # type: ignore[list-item]
+        self.timing = Timing(0.0, 0.0)
+        self._left = len(texts)
+        self._accepted = perf_counter()
+        self._inference_s = 0.0
+        self._rows: Iterator[_Row] | None = None
+        self._head: _Row | None = None
+
+    def head(self, session: Session) -> "_Row | None":
+        """Give the row that is next, tokenizing one text more when needed; None after the last."""
+        if self._rows is None:
+            self._rows = _rows(self, session)
+        if self._head is None:
+            self._head = next(self._rows, None)
+        return self._head
+
+    def take(self) -> None:
+        """Have the head in a batch, so that another is next."""
+        self._head = None
+
+    def ran(self, seconds: float) -> None:
+        self._inference_s += seconds
+
+    def answer(self, index: int, scores: Scores) -> bool:
+        """Keep the reading of one text; True with the last of them."""
+        self.scores[index] = scores
+        self._left -= 1
+        if self._left:
+            return False
+        self.over = True
+        self.timing = Timing(max(0.0, perf_counter() - self._accepted - self._inference_s), self._inference_s)
+        return True
+
+    def fail(self, message: str) -> None:
+        if self.error is None and not (self.over and not self._left):
+            self.error = ModelUnavailableError(message)
+        self.over = True
+
+
+class _Text:
+    """One text, until the last of its windows was run."""
+
+    def __init__(self, call: _Call, index: int, windows: Sequence[Sequence[int]]) -> None:
+        self.call = call
+        self._index = index
+        self._lengths = [len(ids) for ids in windows]
+        self._outputs: dict[int, list[float]] = {}
+
+    def hear(self, place: int, output: list[float]) -> bool:
+        """Take the scores of one window; True when with them the call is answered."""
+        self._outputs[place] = output
+        if len(self._outputs) < len(self._lengths):
+            return False
+        if len(self._lengths) > 1:
+            together = np.array([self._outputs[i] for i in range(len(self._lengths))], np.float32)
+            output = combine(together, self._lengths).tolist()
+        return self.call.answer(self._index, scores_of(output, tokens=sum(self._lengths), windows=len(self._lengths)))
+
+
+class _Row:
+    """One window, as it goes into a batch."""
+
+    __slots__ = ("ids", "place", "text")
+
+    def __init__(self, text: _Text, place: int, ids: Sequence[int]) -> None:
+        self.text = text
+        self.place = place
+        self.ids = ids
+
+
+def _rows(call: _Call, session: Session) -> Iterator[_Row]:
+    for index, text in enumerate(call.texts):
+        windows = session.encode([text])[0]
+        reading = _Text(call, index, windows)
+        for place, ids in enumerate(windows):
+            yield _Row(reading, place, ids)
+
+
+class _Worker:
+    """What the thread does, turn by turn."""
+
+    def __init__(self, session: Session, batch_tokens: int) -> None:
+        self.inbox: SimpleQueue[_Call | None] = SimpleQueue()
+        self._session = session
+        self._batch_tokens = batch_tokens
+        self._ring: deque[_Call] = deque()
+
+    def turn(self) -> list[_Call] | None:
+        """Wait for work, run one batch, and give the calls that it ended; None when told to stop."""
+        if not self._admit():
+            return None
+        failed: list[_Call] = []
+        rows = self._batch(failed)
+        return failed + self._run(rows) if rows else failed
+
+    def _admit(self) -> bool:
+        with suppress(Empty):
+            while True:
+                call = self.inbox.get(block=not self._ring)
+                if call is None:
+                    return False
+                self._ring.append(call)
+        return True
+
+    def _batch(self, failed: list[_Call]) -> list[_Row]:
+        """Take one row of each call in turn, so that a call of a hundred texts delays a call of one by one row."""
+        rows: list[_Row] = []
+        longest = 0
+        while self._ring:
+            call = self._ring.popleft()
+            if call.over:
+                continue
+            try:
+                row = call.head(self._session)
+            except Exception as error:  # noqa: BLE001 - a text that cannot be tokenized fails its own call alone
+                call.fail(f"a text could not be tokenized: {type(error).__name__}")
+                failed.append(call)
+                continue
+            if row is None:
+                continue
+            longest = max(longest, len(row.ids))
+            if rows and longest * (len(rows) + 1) > self._batch_tokens:
+                self._ring.appendleft(call)
+                break
+            call.take()
+            rows.append(row)
+            self._ring.append(call)
+        return rows
+
+    def _run(self, rows: list[_Row]) -> list[_Call]:
+        calls = {row.text.call: None for row in rows}
+        began = perf_counter()
+        try:
+            outputs = self._session.run([row.ids for row in rows]).tolist()
+            seconds = perf_counter() - began
+            for call in calls:
+                call.ran(seconds)
+            return [row.text.call for row, output in zip(rows, outputs, strict=True) if row.text.hear(row.place, output)]
+        except Exception as error:  # noqa: BLE001 - the batch is lost, the thread is not
+            for call in calls:
+                call.fail(f"a batch failed: {type(error).__name__}")
+            return list(calls)
