@@ -1,0 +1,57 @@
+"""All SQL of API keys."""
+
+from kaiko_server.store.db import Connection, Row
+
+_SELECT = """
+SELECT keys.id, keys.project_id, projects.name AS project, keys.environment, keys.name, keys.hint, keys.digest,
+       keys.created_at, keys.expires_at, keys.revoked_at
+FROM keys JOIN projects ON projects.id = keys.project_id
+"""
+
+
+async def insert(  # noqa: PLR0913 - the columns of a key
+    connection: Connection,
+    *,
+    key_id: str,
+    project_id: str,
+    environment: str,
+    name: str,
+    hint: str,
+    digest: bytes,
+    created_at: int,
+    expires_at: int | None,
+) -> None:
+    """Add a key; times in microseconds."""
+    await connection.execute(
+        "INSERT INTO keys (id, project_id, environment, name, hint, digest, created_at, expires_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        key_id,
+        project_id,
+        environment,
+        name,
+        hint,
+        digest,
+        created_at,
+        expires_at,
+    )
+
+
+async def find_by_digest(connection: Connection, digest: bytes) -> Row | None:
+    return await connection.fetchrow(f"{_SELECT} WHERE keys.digest = $1", digest)
+
+
+async def find(connection: Connection, key_id: str) -> Row | None:
+    return await connection.fetchrow(f"{_SELECT} WHERE keys.id = $1", key_id)
+
+
+async def list_all(connection: Connection) -> list[Row]:
+    return await connection.fetch(f"{_SELECT} ORDER BY keys.created_at, keys.id")
+
+
+async def list_of_project(connection: Connection, project: str) -> list[Row]:
+    return await connection.fetch(f"{_SELECT} WHERE projects.name = $1 ORDER BY keys.created_at, keys.id", project)
+
+
+async def revoke(connection: Connection, key_id: str, revoked_at: int) -> int:
+    """Mark a key as revoked unless it is already: the first time stays. *revoked_at* in microseconds."""
+    return await connection.execute("UPDATE keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", key_id, revoked_at)

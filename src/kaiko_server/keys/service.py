@@ -1,0 +1,279 @@
+"""API keys: what is stored is HMAC-SHA-256 of the key under the server's pepper, so a stolen database opens nothing."""
+
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from kaiko_server.errors import ApiError, Code
+from kaiko_server.keys import format as key_format
+from kaiko_server.keys import queries
+from kaiko_server.keys.format import ENVIRONMENTS, Environment
+from kaiko_server.projects.service import ensure_project
+from kaiko_server.settings import Settings, SettingsError
+from kaiko_server.store.db import Connection, Database, Row, from_micros, to_micros
+from kaiko_server.store.files import locked, make_private_folder, write_private_file
+
+MAX_NAME = 100
+"""Characters that the name of a key may have."""
+CACHE_FOR = timedelta(seconds=0.5)
+"""How long a verified key is believed without looking: half of the second within which a revocation takes effect."""
+CACHE_KEYS = 10_000
+
+PEPPER_FILE = "pepper"
+_MIN_PEPPER = 32
+_MEND_PEPPER = "`openssl rand -hex 32` makes one; keep it, for keys are worth nothing under another"
+
+
+class KeyNotFoundError(LookupError):
+    """There is no key with this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request, as its key tells."""
+
+    key_id: str
+    project_id: str
+    environment: Environment
+    name: str
+    """The name of the key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """A key as it may be shown at any time."""
+
+    id: str
+    project_id: str
+    project: str
+    """The name of the project."""
+    environment: Environment
+    name: str
+    hint: str
+    """The last four characters of the key."""
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    def status(self, now: datetime) -> str:
+        """Give ``active``, ``revoked`` or ``expired``."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and now >= self.expires_at else "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedKey(KeyRecord):
+    """A new key, with what is shown this once and stored nowhere."""
+
+    key: str = field(repr=False)
+
+
+async def create_key(  # noqa: PLR0913 - what a key is made of
+    db: Database,
+    pepper: bytes,
+    *,
+    project: str,
+    environment: str,
+    name: str,
+    clock: Callable[[], datetime],
+    expires_at: datetime | None = None,
+) -> CreatedKey:
+    """Make a key for the project of this name, which is made too if there is none.
+
+    Raises
+    ------
+    ValueError
+        The environment is not ``live`` or ``test``, a name is blank, too long or holds control characters, or *expires_at*
+        has no zone or is not in the future. The message says which.
+    """
+    kind, now = _checked(environment, name, expires_at, clock)
+    owner = await ensure_project(db, project, clock)
+    key = key_format.make_key(kind)
+    key_id = f"key_{secrets.token_hex(8)}"
+
+    async def insert(connection: Connection) -> Row | None:
+        await queries.insert(
+            connection,
+            key_id=key_id,
+            project_id=owner.id,
+            environment=kind,
+            name=name,
+            hint=key_format.hint(key),
+            digest=_digest(pepper, key),
+            created_at=to_micros(now),
+            expires_at=None if expires_at is None else to_micros(expires_at),
+        )
+        return await queries.find(connection, key_id)
+
+    row = await db.write(insert)
+    assert row is not None  # just inserted
+    return CreatedKey(key=key, **_columns(row))
+
+
+async def list_keys(db: Database, project: str | None = None) -> list[KeyRecord]:
+    """Give the keys of the project of this name, or of all projects, oldest first; none for an unknown project."""
+    rows = await db.read(
+        lambda connection: queries.list_all(connection) if project is None else queries.list_of_project(connection, project)
+    )
+    return [KeyRecord(**_columns(row)) for row in rows]
+
+
+async def revoke_key(db: Database, key_id: str, clock: Callable[[], datetime]) -> KeyRecord:
+    """Revoke a key for good; servers on the same data follow within a second. Doing it again changes nothing.
+
+    Raises
+    ------
+    KeyNotFoundError
+        There is no key with this id.
+    """
+    now = to_micros(clock())
+
+    async def revoke(connection: Connection) -> Row | None:
+        await queries.revoke(connection, key_id, now)
+        return await queries.find(connection, key_id)
+
+    row = await db.write(revoke)
+    if row is None:
+        message = f"there is no key {key_id!r}"
+        raise KeyNotFoundError(message)
+    return KeyRecord(**_columns(row))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    caller: Caller
+    at: datetime
+    expires_at: datetime | None
+
+
+class Verifier:
+    """Tells who presents a key.
+
+    Keys found good are remembered for half a second at most, 10,000 of them, under their digest; refusals are not, so a new
+    key works at once. Used from one event loop.
+    """
+
+    def __init__(self, db: Database, pepper: bytes, clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._pepper = pepper
+        self._clock = clock
+        self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
+        self._decoy = secrets.token_bytes(32)
+
+    async def verify(self, presented: str) -> Caller:
+        """Give the caller whose key this is; a request without a key presents ``""``.
+
+        What is missing, malformed or unknown costs the same work and gets the same error: a malformed key is not looked up,
+        a digest that belongs to nobody is, in its place.
+
+        Raises
+        ------
+        ApiError
+            ``INVALID_API_KEY``, ``KEY_REVOKED`` or ``KEY_EXPIRED``.
+        StoreError
+            The database cannot answer.
+        """
+        now = self._clock()  # before looking: an answer is as old as its question
+        digest = _digest(self._pepper, presented)
+        seen = self._seen.get(digest)
+        if seen is None or not _fresh(seen, now):
+            seen = await self._look_up(digest, now, known=key_format.is_well_formed(presented))
+        self._seen.move_to_end(digest)
+        return seen.caller
+
+    async def _look_up(self, digest: bytes, now: datetime, *, known: bool) -> _Seen:
+        self._seen.pop(digest, None)
+        wanted = digest if known else self._decoy
+        row = await self._db.read(lambda connection: queries.find_by_digest(connection, wanted))
+        if row is None or not hmac.compare_digest(row["digest"], digest):
+            raise ApiError(Code.INVALID_API_KEY)
+        record = KeyRecord(**_columns(row))
+        status = record.status(now)
+        if status == "revoked":
+            raise ApiError(Code.KEY_REVOKED)
+        if status == "expired":
+            raise ApiError(Code.KEY_EXPIRED)
+        caller = Caller(record.id, record.project_id, record.environment, record.name)
+        seen = _Seen(caller, now, record.expires_at)
+        self._seen[digest] = seen
+        if len(self._seen) > CACHE_KEYS:
+            self._seen.popitem(last=False)
+        return seen
+
+
+def load_pepper(settings: Settings) -> bytes:
+    """Give the secret that keys are hashed with: the setting; in development, if it is not set, one made once and kept in a file.
+
+    Raises
+    ------
+    SettingsError
+        It is needed and not given, or its file cannot be used; the message says how to mend it.
+    """
+    if settings.pepper is not None:
+        return settings.pepper.encode()
+    if not settings.development:
+        message = f"KAIKO_PEPPER is required when KAIKO_ENVIRONMENT={settings.environment}: {_MEND_PEPPER}"
+        raise SettingsError(message)
+    path = settings.data_dir / PEPPER_FILE
+    try:
+        make_private_folder(settings.data_dir)
+        with locked(settings.data_dir):
+            if not path.exists():
+                write_private_file(path, secrets.token_hex(32).encode())
+            pepper = path.read_bytes().strip()
+    except OSError as error:
+        message = f"the pepper cannot be kept in {path} ({error.strerror}): make the folder writable, or set KAIKO_PEPPER"
+        raise SettingsError(message) from error
+    if len(pepper) < _MIN_PEPPER:
+        message = f"{path} holds no pepper: restore it, or remove it and make new keys"
+        raise SettingsError(message)
+    return pepper
+
+
+def _digest(pepper: bytes, key: str) -> bytes:
+    # Headers may hold anything: what cannot be encoded must end as an unknown key, not as a fault.
+    return hmac.digest(pepper, key.encode("utf-8", "surrogatepass"), "sha256")
+
+
+def _fresh(seen: _Seen, now: datetime) -> bool:
+    # The age of an entry made before the clock was set back is negative: it is not believed either.
+    return timedelta(0) <= now - seen.at < CACHE_FOR and (seen.expires_at is None or now < seen.expires_at)
+
+
+def _checked(environment: str, name: str, expires_at: datetime | None, clock: Callable[[], datetime]) -> tuple[Environment, datetime]:
+    now = clock()
+    kind = next((known for known in ENVIRONMENTS if known == environment), None)
+    if kind is None:
+        message = f"the environment of a key is one of {', '.join(ENVIRONMENTS)}"
+    elif not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        message = f"the name of a key has 1 to {MAX_NAME} printable characters"
+    elif expires_at is not None and expires_at.tzinfo is None:
+        message = "the expiry of a key needs a time zone"
+    elif expires_at is not None and expires_at <= now:
+        message = "the expiry of a key must be in the future"
+    else:
+        return kind, now
+    raise ValueError(message)
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _columns(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "project_id": row["project_id"],
+        "project": row["project"],
+        "environment": row["environment"],
+        "name": row["name"],
+        "hint": row["hint"],
+        "created_at": from_micros(row["created_at"]),
+        "expires_at": _moment(row["expires_at"]),
+        "revoked_at": _moment(row["revoked_at"]),
+    }

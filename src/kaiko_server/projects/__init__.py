@@ -1,0 +1,1 @@
+"""Projects: what keys, and with them data, belong to."""

@@ -1,0 +1,23 @@
+"""All SQL of projects."""
+
+from kaiko_server.store.db import Connection, Row
+
+_COLUMNS = "id, name, created_at"
+
+
+async def insert(connection: Connection, *, project_id: str, name: str, created_at: int) -> None:
+    """Add a project unless the name is taken; *created_at* in microseconds."""
+    await connection.execute(
+        "INSERT INTO projects (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING",
+        project_id,
+        name,
+        created_at,
+    )
+
+
+async def find(connection: Connection, name: str) -> Row | None:
+    return await connection.fetchrow(f"SELECT {_COLUMNS} FROM projects WHERE name = $1", name)  # noqa: S608 - a constant
+
+
+async def list_all(connection: Connection) -> list[Row]:
+    return await connection.fetch(f"SELECT {_COLUMNS} FROM projects ORDER BY created_at, id")  # noqa: S608 - a constant
