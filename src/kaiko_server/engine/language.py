@@ -21,7 +21,7 @@ _MIN_VOTES = 2
 _MIN_WORDS = 10
 """Fewer Latin words than this without one English small word can still be English ("rent overdue, fridge empty")."""
 
-_MIN_ENGLISH_SHARE = 0.08
+_MIN_ENGLISH_SHARE = 0.1
 """English text has some 40 % of small words; below this, in a longer text, it is some language that is not listed here."""
 
 
