@@ -21,7 +21,6 @@ MAX_NAME = 100
 """Characters that the name of a key may have."""
 CACHE_FOR = timedelta(seconds=0.5)
 """How long a verified key is believed without looking: half of the second within which a revocation takes effect."""
-CACHE_KEYS = 10_000
 
 PEPPER_FILE = "pepper"
 _MIN_PEPPER = 32
@@ -154,14 +153,15 @@ class _Seen:
 class Verifier:
     """Tells who presents a key.
 
-    Keys found good are remembered for half a second at most, 10,000 of them, under their digest; refusals are not, so a new
-    key works at once. Used from one event loop.
+    Keys found good are remembered for half a second at most, *remembered* of them, under their digest; refusals are not, so a
+    new key works at once. Used from one event loop.
     """
 
-    def __init__(self, db: Database, pepper: bytes, clock: Callable[[], datetime]) -> None:
+    def __init__(self, db: Database, pepper: bytes, clock: Callable[[], datetime], *, remembered: int = 10_000) -> None:
         self._db = db
         self._pepper = pepper
         self._clock = clock
+        self._remembered = remembered
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
         self._decoy = secrets.token_bytes(32)
 
@@ -201,7 +201,7 @@ class Verifier:
         caller = Caller(record.id, record.project_id, record.environment, record.name)
         seen = _Seen(caller, now, record.expires_at)
         self._seen[digest] = seen
-        if len(self._seen) > CACHE_KEYS:
+        if len(self._seen) > self._remembered:
             self._seen.popitem(last=False)
         return seen
 

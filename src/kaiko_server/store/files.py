@@ -13,8 +13,14 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty file with mode 0600 unless there is one."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    """Make an empty file with mode 0600 unless there is one, which is not even opened.
+
+    For closing any descriptor of a file drops all POSIX locks that this process has on it, those of SQLite included.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
     _sync_folder(path.parent)
 
 

@@ -26,7 +26,7 @@ FILE_NAME = "kaiko.db"
 _READERS = 4
 _GROUP = 256
 """Writes that one transaction takes at most, so that another process gets its turn and the first in a group its answer."""
-_BUSY_TIMEOUT_MS = 10_000
+_BUSY_TIMEOUT_S = 10.0
 """How long to wait while another process writes; long enough for any group, short of the request's time limit."""
 
 _UNAVAILABLE = (
@@ -259,8 +259,10 @@ class SqliteDatabase:
         self._open = True
 
     @classmethod
-    async def open(cls, data_dir: Path) -> "SqliteDatabase":
+    async def open(cls, data_dir: Path, *, busy_timeout_s: float = _BUSY_TIMEOUT_S) -> "SqliteDatabase":
         """Make what is missing (folder 0700, files 0600, schema) and open the database.
+
+        A write that finds another process writing waits *busy_timeout_s* seconds at most.
 
         Raises
         ------
@@ -269,10 +271,10 @@ class SqliteDatabase:
         UnavailableError
             The file cannot be opened or is no database.
         """
-        return await asyncio.to_thread(cls._open_now, data_dir)
+        return await asyncio.to_thread(cls._open_now, data_dir, busy_timeout_s)
 
     @classmethod
-    def _open_now(cls, data_dir: Path) -> "SqliteDatabase":
+    def _open_now(cls, data_dir: Path, busy_timeout_s: float) -> "SqliteDatabase":
         path = data_dir / FILE_NAME
         with _told(path):
             make_private_folder(data_dir)
@@ -280,9 +282,9 @@ class SqliteDatabase:
                 # Two processes that turn a new file to WAL at once can find it locked without the busy timeout being asked.
                 with locked(data_dir):
                     make_private_file(path)
-                    writer = opened.enter_context(closing(_connect(path)))
+                    writer = opened.enter_context(closing(_connect(path, busy_timeout_s)))
                     _migrate(writer)
-                readers = [opened.enter_context(closing(_connect(path, reader=True))) for _ in range(_READERS)]
+                readers = [opened.enter_context(closing(_connect(path, busy_timeout_s, reader=True))) for _ in range(_READERS)]
                 opened.pop_all()  # all went well: they stay open
         return cls(_Writer(writer), readers)
 
@@ -339,9 +341,9 @@ def _told(path: Path) -> Iterator[None]:
         raise UnavailableError(message) from error
 
 
-def _connect(path: Path, *, reader: bool = False) -> apsw.Connection:
+def _connect(path: Path, busy_timeout_s: float, *, reader: bool = False) -> apsw.Connection:
     raw = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    raw.set_busy_timeout(_BUSY_TIMEOUT_MS)
+    raw.set_busy_timeout(round(busy_timeout_s * 1000))
     # "x" is a column, never a text: as on PostgreSQL.
     raw.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
     raw.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)

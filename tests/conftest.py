@@ -1,0 +1,50 @@
+"""What tests of every folder use: a clock that is set by hand, a data directory, a real database in it."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kaiko_server.store.sqlite import SqliteDatabase
+
+
+class Clock:
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def pepper() -> bytes:
+    return b"a pepper for tests, 32 bytes or more"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A data directory that does not exist yet."""
+    return tmp_path / "var"
+
+
+@pytest.fixture
+async def db(anyio_backend: str, data_dir: Path) -> AsyncIterator[SqliteDatabase]:  # noqa: ARG001 - makes this an anyio fixture
+    database = await SqliteDatabase.open(data_dir)
+    yield database
+    await database.close()
