@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.labels import CORE, GO
+from training.labels import CORE, GO, TRAITS
 
 CORPUS = Path(__file__).parent / "data" / "corpus"
 HELD_OUT_FILE = "h_confide"
@@ -38,6 +38,8 @@ class Example:
     go: tuple[int, ...] | None = None
     emobank: tuple[float, float] | None = None
     """valence and arousal on EmoBank's 1..5."""
+    traits: tuple[float, ...] | None = None
+    """wonder, empathic concern, personal distress, meta, pattern, 0..1."""
     cue: str = ""
     row: dict[str, object] = field(default_factory=dict, compare=False, hash=False)
 
@@ -84,6 +86,7 @@ def _example(name: str, part: str, row: dict[str, object]) -> Example:
         core=tuple(row["core"]),  # type: ignore[arg-type]
         main=str(row["main"]),
         dimensions=(float(row["valence"]), float(row["arousal"]), float(row["intensity"])),  # type: ignore[arg-type]
+        traits=tuple(float(row[k]) for k in TRAITS) if "wonder" in row else None,  # type: ignore[arg-type]
         cue=str(row.get("cue", "")),
         row=row,
     )
@@ -149,11 +152,12 @@ def everything(folder: Path) -> list[Example]:
 def targets(examples: Iterable[Example]) -> dict[str, list[list[float]]]:
     """Lay the labels out as rows of numbers, NaN where nothing is known."""
     nan = math.nan
-    out: dict[str, list[list[float]]] = {"core": [], "main": [], "dimensions": [], "go": [], "emobank": []}
+    out: dict[str, list[list[float]]] = {"core": [], "main": [], "dimensions": [], "go": [], "emobank": [], "traits": []}
     for e in examples:
         out["core"].append([nan] * 6 if e.core is None else [float(c in e.core) for c in CORE])
         out["main"].append([nan] * 7 if e.main is None else [float(c == e.main) for c in (*CORE, "neutral")])
         out["dimensions"].append([nan] * 3 if e.dimensions is None else list(e.dimensions))
         out["go"].append([nan] * 28 if e.go is None else [float(i in e.go) for i in range(len(GO))])
+        out["traits"].append([nan] * len(TRAITS) if e.traits is None else list(e.traits))
         out["emobank"].append([nan] * 2 if e.emobank is None else [v - 3 for v in e.emobank])
     return out

@@ -8,18 +8,20 @@ import json
 import random
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from training.network import Outputs, Reader
 
 MAX_TOKENS = 128
+DIMENSION_VARIANCE = (0.25, 0.05, 0.08)
+"""Of valence, arousal and intensity in the own corpus: so that a loss of 1 means "no better than the mean" for each."""
 Targets = dict[str, Tensor]
 """Named rows of numbers, one row a text; NaN where nothing is known."""
 
@@ -77,24 +79,32 @@ def losses(out: Outputs, want: Targets, reader: Reader) -> dict[str, Tensor]:
     """Give the loss of every head on what is known of this batch, gold and soft labels alike."""
 
     def bce(logits: Tensor, target: Tensor) -> Tensor:
-        return F.binary_cross_entropy_with_logits(logits, target.nan_to_num(0.0), reduction="none")
+        return functional.binary_cross_entropy_with_logits(logits, target.nan_to_num(0.0), reduction="none")
 
-    dim_weight = torch.tensor([2.0, 2.0, 2.0])
-    main = -F.log_softmax(out["core"] * reader.main_scale, dim=1)
+    main = -functional.log_softmax(out["core"] * reader.main_scale, dim=1)
     bank = (out["emobank"] - want["emobank"].nan_to_num(0.0)) ** 2 / torch.tensor([0.12, 0.066])
-    gap = (out["dimensions"] - want["dimensions"].nan_to_num(0.0)) ** 2 / torch.tensor([0.25, 0.05, 0.08])
+
+    def dimensions(name: str) -> Tensor:
+        gap = (out["dimensions"] - want[name].nan_to_num(0.0)) ** 2
+        return _known(gap / torch.tensor(DIMENSION_VARIANCE), want[name])
+
+    def categories(name: str) -> Tensor:
+        return _known(main * want[name].nan_to_num(0.0), want[name])
+
     found = {
         "core": _known(bce(out["core"][:, :6], want["core"]), want["core"]),
-        "main": _known(main * want["main"].nan_to_num(0.0), want["main"]),
-        "dimensions": _known(gap * dim_weight, want["dimensions"]) * 0.5,
+        "main": categories("main"),
+        "dimensions": dimensions("dimensions"),
         "go": _known(bce(out["go"], want["go"]), want["go"]),
-        "emobank": _known(bank, want["emobank"]) * 0.5,
+        "emobank": _known(bank, want["emobank"]),
     }
     if "soft_core" in want:
         found["soft_core"] = _known(bce(out["core"][:, :6], want["soft_core"]), want["soft_core"])
-        found["soft_main"] = _known(main * want["soft_main"].nan_to_num(0.0), want["soft_main"])
-        soft = (out["dimensions"] - want["soft_dimensions"].nan_to_num(0.0)) ** 2 / torch.tensor([0.25, 0.05, 0.08])
-        found["soft_dimensions"] = _known(soft * dim_weight, want["soft_dimensions"]) * 0.5
+        found["soft_main"] = categories("soft_main")
+        found["soft_dimensions"] = dimensions("soft_dimensions")
+        found["soft_go"] = _known(bce(out["go"], want["soft_go"]), want["soft_go"])
+        found["sign"] = _known(bce(out["sign"], want["sign"]), want["sign"])
+        found["traits"] = _known(bce(out["traits"], want["traits"]), want["traits"])
     return found
 
 
@@ -119,72 +129,94 @@ def _groups(reader: Reader, plan: Plan) -> list[dict[str, object]]:
     return groups
 
 
-def fit(
-    reader: Reader,
-    rows: Sequence[list[int]],
-    want: Targets,
-    batches: Sequence[list[int]],
-    plan: Plan,
-    folder: Path,
-    *,
-    pad_id: int,
-    weights: dict[str, float],
-    say: Callable[[str], None] = print,
-) -> dict[str, float]:
-    """Train *reader* along *batches*, resuming from *folder* if a checkpoint is there; give time and memory used."""
+class Run:
+    """Weights, optimizer, schedule and place in the plan: what a checkpoint holds."""
+
+    def __init__(self, reader: Reader, plan: Plan, total: int, folder: Path) -> None:
+        warm = max(1, int(total * plan.warm_up))
+        self.reader, self.total, self.folder = reader, total, folder
+        self.optimizer = torch.optim.AdamW(_groups(reader, plan), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: min((step + 1) / warm, max(0.0, (total - step) / (total - warm)))
+        )
+        self.step, self.spent, self.began = 0, 0.0, time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the folder's checkpoint, if there is one."""
+        path = self.folder / "checkpoint.pt"
+        if path.exists():
+            state = torch.load(path, weights_only=True)
+            self.reader.load_state_dict(state["reader"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.step, self.spent = int(state["step"]), float(state["spent"])
+
+    @property
+    def seconds(self) -> float:
+        return self.spent + time.monotonic() - self.began
+
+    def save(self) -> None:
+        """Write the checkpoint beside the old one and take its place in one move."""
+        state = {
+            "reader": self.reader.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "step": self.step,
+            "spent": self.seconds,
+        }
+        part = self.folder / "checkpoint.part"
+        torch.save(state, part)
+        part.replace(self.folder / "checkpoint.pt")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        used = {"seconds": self.seconds, "peak_mib": peak, "steps": self.step}
+        (self.folder / "used.json").write_text(json.dumps(used), encoding="utf-8")
+
+    def learn(self, loss: Tensor) -> None:
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.reader.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.schedule.step()
+        self.step += 1
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learnt from: token ids, labels, the order of the batches, and how much each loss weighs."""
+
+    rows: Sequence[list[int]]
+    want: Targets
+    batches: Sequence[list[int]]
+    weights: Mapping[str, float]
+    pad_id: int
+
+
+def fit(reader: Reader, lesson: Lesson, plan: Plan, folder: Path) -> None:
+    """Train *reader* along the lesson's batches, going on from *folder* if a checkpoint is there."""
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(_groups(reader, plan), betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    total, warm = len(batches), max(1, int(len(batches) * plan.warm_up))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: min((s + 1) / warm, max(0.0, (total - s) / (total - warm))))
-    step, spent = _resume(folder, reader, optimizer, schedule)
-    torch.manual_seed(plan.seed + step)
+    run = Run(reader, plan, len(lesson.batches), folder)
+    run.resume()
+    torch.manual_seed(plan.seed + run.step)
     reader.train()
-    began, seen = time.monotonic(), dict[str, float]()
-    while step < total:
-        index = batches[step]
-        ids, mask = pad([rows[i] for i in index], pad_id)
+    seen: dict[str, float] = {}
+    while run.step < run.total:
+        index = lesson.batches[run.step]
+        ids, mask = pad([lesson.rows[i] for i in index], lesson.pad_id)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             out = reader(ids, mask)
-        found = losses(out, {k: v[index] for k, v in want.items()}, reader)
-        loss = torch.stack([found[k] * weights.get(k, 1.0) for k in found]).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        schedule.step()
-        step += 1
+        found = losses(out, {k: v[index] for k, v in lesson.want.items()}, reader)
+        run.learn(torch.stack([value * lesson.weights.get(name, 1.0) for name, value in found.items()]).sum())
         for name, value in found.items():
             seen[name] = 0.98 * seen.get(name, value.item()) + 0.02 * value.item()
-        if step % 20 == 0 or step == total:
+        if run.step % 20 == 0 or run.step == run.total:
             rest = " ".join(f"{k} {v:.3f}" for k, v in seen.items())
-            say(f"step {step}/{total} · {(time.monotonic() - began + spent) / 60:.1f} min · {rest}")
-        if step % plan.save_every == 0 or step == total:
-            _save(folder, reader, optimizer, schedule, step, spent + time.monotonic() - began)
-    used = {"seconds": spent + time.monotonic() - began, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "steps": total}
-    (folder / "used.json").write_text(json.dumps(used))
-    return used
-
-
-def _save(folder: Path, reader: Reader, optimizer: torch.optim.Optimizer, schedule: object, step: int, spent: float) -> None:
-    state = {"reader": reader.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "step": step, "spent": spent}  # type: ignore[attr-defined]
-    part = folder / "checkpoint.part"
-    torch.save(state, part)
-    part.replace(folder / "checkpoint.pt")
-
-
-def _resume(folder: Path, reader: Reader, optimizer: torch.optim.Optimizer, schedule: object) -> tuple[int, float]:
-    path = folder / "checkpoint.pt"
-    if not path.exists():
-        return 0, 0.0
-    state = torch.load(path, weights_only=True)
-    reader.load_state_dict(state["reader"])
-    optimizer.load_state_dict(state["optimizer"])
-    schedule.load_state_dict(state["schedule"])  # type: ignore[attr-defined]
-    return int(state["step"]), float(state["spent"])
+            print(f"step {run.step}/{run.total} · {run.seconds / 60:.1f} min · {rest}", flush=True)
+        if run.step % plan.save_every == 0 or run.step == run.total:
+            run.save()
 
 
 @torch.inference_mode()
-def predict(reader: Reader, rows: Sequence[list[int]], *, pad_id: int, batch: int = 64, say: Callable[[str], None] = print) -> dict[str, Tensor]:
+def predict(reader: Reader, rows: Sequence[list[int]], *, pad_id: int, batch: int = 64) -> dict[str, Tensor]:
     """Read *rows*, shortest first; results come in the order of *rows*."""
     reader.eval()
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
@@ -193,10 +225,10 @@ def predict(reader: Reader, rows: Sequence[list[int]], *, pad_id: int, batch: in
         ids, mask = pad([rows[i] for i in order[start : start + batch]], pad_id)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             out = reader(ids, mask)
-        for name in ("core", "dimensions", "go", "emobank"):
+        for name in ("core", "dimensions", "go", "emobank", "traits"):
             found.setdefault(name, []).append(out[name].float())  # type: ignore[literal-required]
         if start // batch % 50 == 0:
-            say(f"read {start}/{len(order)}")
+            print(f"read {start}/{len(order)}", flush=True)
     back = torch.empty(len(order), dtype=torch.long)
     back[torch.tensor(order)] = torch.arange(len(order))
     return {name: torch.cat(parts)[back] for name, parts in found.items()}

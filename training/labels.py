@@ -8,3 +8,4 @@ GO = (
     "disappointment", "disapproval", "disgust", "embarrassment", "excitement", "fear", "gratitude", "grief", "joy", "love",
     "nervousness", "optimism", "pride", "realization", "relief", "remorse", "sadness", "surprise", "neutral",
 )  # fmt: skip
+TRAITS = ("wonder", "empathic_concern", "personal_distress", "meta", "pattern")

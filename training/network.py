@@ -5,17 +5,24 @@ from typing import TypedDict
 import torch
 from torch import Tensor, nn
 
+SIGN_SLOPE = 4.0
+"""How steeply the valence, before its tanh, turns into the odds of being above 0."""
+
 
 class Outputs(TypedDict):
     core: Tensor
-    """Logits of the six core emotions and of neutral, (batch, 7): sigmoids of the first six are the scores, the largest of the seven the category."""
+    """Logits of the six core emotions and of neutral, (batch, 7): sigmoids of the first six are the scores, the largest of the seven the
+    category."""
     dimensions: Tensor
     """valence -1..1, arousal 0..1, intensity 0..1, (batch, 3)."""
     go: Tensor
     """Logits of the 28 GoEmotions labels, (batch, 28)."""
     emobank: Tensor
     """valence and arousal carried over to EmoBank's scale less 3, (batch, 2)."""
-    vector: Tensor
+    sign: Tensor
+    """Logit of valence being above 0, (batch, 1)."""
+    traits: Tensor
+    """Logits of wonder, empathic concern, personal distress, talk of own feelings, talk of recurrence, (batch, 5)."""
 
 
 class Reader(nn.Module):
@@ -28,6 +35,7 @@ class Reader(nn.Module):
         self.core = nn.Linear(hidden, 7)
         self.dimensions = nn.Linear(hidden, 3)
         self.go = nn.Linear(hidden, 28)
+        self.traits = nn.Linear(hidden, 5)
         # EmoBank's readers used a fifth of its scale: one slope and one offset a dimension carry our scale to theirs, so
         # both data sets teach the same two numbers.
         self.emobank_scale = nn.Parameter(torch.tensor([0.6, 0.6]))
@@ -46,5 +54,6 @@ class Reader(nn.Module):
             "dimensions": dimensions,
             "go": self.go(dropped).float(),
             "emobank": dimensions[:, :2] * self.emobank_scale + self.emobank_shift,
-            "vector": vector,
+            "sign": raw[:, :1] * SIGN_SLOPE,
+            "traits": self.traits(dropped).float(),
         }

@@ -1,8 +1,11 @@
 """The student's vocabulary, and the words that the normaliser knows: settled before anything is trained."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
+
+from tokenizers import Tokenizer
 
 from kaiko_server.engine.text import Normaliser
 from training import bases
@@ -27,7 +30,22 @@ def kept_pieces(texts: Iterable[str]) -> list[int]:
     seen = Counter(i for e in tokenizer.encode_batch(list(texts)) for i in e.ids)
     unused = [p.startswith("[unused") for p in pieces()]
     return [
-        i
-        for i, piece in enumerate(pieces())
-        if not unused[i] and (i < bases.RARELY or seen[i] > 1 or len(piece.removeprefix("##")) == 1)
+        i for i, piece in enumerate(pieces()) if not unused[i] and (i < bases.RARELY or seen[i] > 1 or len(piece.removeprefix("##")) == 1)
     ]
+
+
+def cut_tokenizer(kept: list[int]) -> Tokenizer:
+    """Give the base tokenizer with the *kept* pieces alone, numbered afresh in their old order."""
+    base = json.loads(bases.minilm_tokenizer().to_str())
+    fresh = {old: new for new, old in enumerate(kept)}
+    base["model"]["vocab"] = {piece: fresh[old] for piece, old in base["model"]["vocab"].items() if old in fresh}
+    for token in base["added_tokens"]:
+        token["id"] = fresh[token["id"]]
+    for token in base["post_processor"].get("special_tokens", {}).values():
+        token["ids"] = [fresh[i] for i in token["ids"]]
+    for pair in ("cls", "sep"):
+        if pair in base["post_processor"]:
+            piece, old = base["post_processor"][pair]
+            base["post_processor"][pair] = [piece, fresh[old]]
+    base["padding"] = base["truncation"] = None
+    return Tokenizer.from_str(json.dumps(base))

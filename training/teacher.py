@@ -10,7 +10,7 @@ import click
 import torch
 
 from training import bases, data
-from training.fit import Plan, encode, fit, plan_batches, predict
+from training.fit import Lesson, Plan, encode, fit, plan_batches, predict
 from training.network import Reader
 from training.prepare import normaliser
 
@@ -45,7 +45,32 @@ def train(source: Path, runs: Path) -> Reader:
     epochs = [own + public[k * share : (k + 1) * share] for k in range(EPOCHS)]
     batches = plan_batches([len(r) for r in rows], epochs, plan.batch, plan.seed)
     reader = build(runs)
-    fit(reader, rows, want, batches, plan, runs / "teacher", pad_id=1, weights={"go": 0.5, "emobank": 0.5})
+    fit(reader, Lesson(rows, want, batches, {"go": 0.5, "emobank": 0.25}, pad_id=1), plan, runs / "teacher")
+    return reader
+
+
+def chosen(source: Path) -> list[data.Example]:
+    """Give the texts that the teacher labels: all of the own corpus and EmoBank, half of GoEmotions, a third of the tweets."""
+    every = {"goemotions": 2, "davidson": 3}
+    return [e for i, e in enumerate(data.everything(source)) if e.part == "train" and i % every.get(e.source, 1) == 0]
+
+
+def label(source: Path, runs: Path) -> None:
+    """Let the teacher read every chosen text, in pieces that are kept as they are done."""
+    tokenizer = bases.mpnet_tokenizer(bases.mpnet_folder(runs / "mpnet"))
+    clean = normaliser()
+    held = [e for e in data.corpus() if e.part != "train"]
+    for name, examples in (("held", held), ("labels", chosen(source))):
+        path = runs / "teacher" / f"{name}.pt"
+        if not path.exists():
+            rows = encode(tokenizer, [clean(e.text) for e in examples])
+            torch.save(predict(trained(runs), rows, pad_id=1), path)
+
+
+def trained(runs: Path) -> Reader:
+    reader = build(runs)
+    state = torch.load(runs / "teacher" / "checkpoint.pt", weights_only=True)["reader"]
+    reader.load_state_dict(state)
     return reader
 
 
@@ -54,13 +79,8 @@ def train(source: Path, runs: Path) -> Reader:
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("training/runs"))
 def main(source: Path, runs: Path) -> None:
     torch.manual_seed(1)
-    reader = train(source, runs)
-    examples = data.everything(source)
-    tokenizer = bases.mpnet_tokenizer(bases.mpnet_folder(runs / "mpnet"))
-    clean = normaliser()
-    rows = encode(tokenizer, [clean(e.text) for e in examples])
-    labels = predict(reader, rows, pad_id=1)
-    torch.save(labels, runs / "teacher" / "labels.pt")
+    train(source, runs)
+    label(source, runs)
 
 
 if __name__ == "__main__":

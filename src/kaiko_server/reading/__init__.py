@@ -1,0 +1,1 @@
+"""The science: pure functions from scores to what a client reads."""

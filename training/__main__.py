@@ -1,0 +1,66 @@
+"""All stages in one command: ``python -m training --data DIR``.
+
+Each stage leaves what it made in the runs folder and goes on from there when it is called again.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from kaiko_server.engine.onnx import WEIGHTS, OnnxSession
+from rich.console import Console
+
+from training import calibrate, data, figures, report, student, teacher
+from training.export import export
+from training.labels import GO
+
+
+def thresholds(folder: Path, source: Path, console: Console) -> list[float]:
+    """Fit the thresholds of the 28 labels on what the int8 files themselves say of GoEmotions dev."""
+    dev = [e for e in data.goemotions(source) if e.part == "dev"]
+    scores = report.read(OnnxSession.load(folder, threads=2), [e.text for e in dev], console)
+    truth = np.array([[float(k in (e.go or ())) for k in range(len(GO))] for e in dev])
+    return [round(float(t), 4) for t in figures.best_thresholds(truth, np.array([s.go for s in scores]))]
+
+
+def ship(source: Path, runs: Path, folder: Path, console: Console) -> None:
+    """Calibrate the student, turn it into int8 ONNX and fit the thresholds on that."""
+    reader, kept = student.train(source, runs)
+    calibration = calibrate.calibrate(reader, kept, source)
+    used = {name: json.loads(text) for name, text in calibrate.used(runs).items()}
+    built = runs / "export"
+    extra = {"training": used}
+    export(reader, kept, calibration, built, go_thresholds=[0.5] * len(GO), extra=extra)
+    fitted = thresholds(built, source, console)
+    model = json.loads((built / "model.json").read_text(encoding="utf-8"))
+    model["go_thresholds"] = fitted
+    (built / "model.json").write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("model.onnx", "tokenizer.json", "model.json"):
+        shutil.copyfile(built / name, folder / name)
+
+
+@click.command()
+@click.option(
+    "--data", "source", type=click.Path(path_type=Path, exists=True), required=True, help="Folder with goemotions/, emobank/ and davidson/."
+)
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("training/runs"), help="Checkpoints and everything on the way.")
+@click.option("--weights", type=click.Path(path_type=Path), default=WEIGHTS, help="Where the shipped files go.")
+def main(source: Path, runs: Path, weights: Path) -> None:
+    """Make emotion-v2 from data: teacher, its labels, student, calibration, int8 files."""
+    console = Console()
+    torch.manual_seed(1)
+    console.rule("teacher")
+    teacher.train(source, runs)
+    console.rule("labels")
+    teacher.label(source, runs)
+    console.rule("student, calibration, export")
+    ship(source, runs, weights, console)
+    console.print("`make train-report DATA=…` measures what has been made")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Fits what turns the student's logits into probabilities that mean what they say, on dev data alone.
+
+Platt's scaling for each GoEmotions label; for the six core emotions one scale and one shift for all, so that the largest
+`raw` score is always the named category; a temperature for the category. All of it is folded into the graph's heads.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training import data
+from training.fit import encode, predict
+from training.network import Reader
+from training.prepare import cut_tokenizer, normaliser
+
+PULL = 1e-3
+"""How strongly each scale is drawn to 1 and each shift to 0: rare labels have a dozen dev rows."""
+Calibration = dict[str, list[float] | float]
+
+
+def _fit(parameters: list[Tensor], loss: Callable[[], Tensor]) -> None:
+    optimizer = torch.optim.LBFGS(parameters, max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(closure)
+
+
+def platt(logits: Tensor, target: Tensor, *, shared: bool) -> tuple[Tensor, Tensor]:
+    """Fit scale and shift of each column of *logits* (rows, labels), or one pair for all columns."""
+    width = 1 if shared else logits.shape[1]
+    log_scale, shift = torch.zeros(width, requires_grad=True), torch.zeros(width, requires_grad=True)
+
+    def loss() -> Tensor:
+        fitted = functional.binary_cross_entropy_with_logits(logits * log_scale.exp() + shift, target)
+        return fitted + PULL * (log_scale.square().mean() + shift.square().mean())
+
+    _fit([log_scale, shift], loss)
+    return log_scale.detach().exp().expand(logits.shape[1]), shift.detach().expand(logits.shape[1])
+
+
+def temperature(logits: Tensor, target: Tensor, start: float) -> float:
+    """Fit the factor before the softmax over *logits* (rows, 7) so that it suits the category indices in *target*."""
+    log_scale = torch.tensor([start]).log().requires_grad_()
+    _fit([log_scale], lambda: functional.cross_entropy(logits * log_scale.exp(), target))
+    return float(log_scale.detach().exp())
+
+
+def calibrate(reader: Reader, kept: list[int], source: Path) -> Calibration:
+    """Read the dev parts with *reader* and fit everything."""
+    dev = [e for e in data.everything(source) if e.part == "dev"]
+    clean = normaliser()
+    out = predict(reader, encode(cut_tokenizer(kept), [clean(e.text) for e in dev]), pad_id=0)
+    want = {k: torch.tensor(v) for k, v in data.targets(dev).items()}
+    own, go = ~torch.isnan(want["core"][:, 0]), ~torch.isnan(want["go"][:, 0])
+    core_scale, core_shift = platt(out["core"][own, :6], want["core"][own], shared=True)
+    go_scale, go_shift = platt(out["go"][go], want["go"][go], shared=False)
+    scale = temperature(out["core"][own], want["main"][own].argmax(1), float(reader.main_scale))
+    return {
+        "core_scale": [*core_scale.tolist(), 1.0],
+        "core_shift": [*core_shift.tolist(), 0.0],
+        "category_scale": scale,
+        "category_shift": [0.0] * 7,
+        "go_scale": go_scale.tolist(),
+        "go_shift": go_shift.tolist(),
+        "traits_scale": [1.0] * 5,
+        "traits_shift": [0.0] * 5,
+        "dimension_gain": [1.0] * 3,
+        "dimension_offset": [0.0] * 3,
+    }
+
+
+def used(runs: Path) -> Mapping[str, str]:
+    """Give what the training runs cost, as they wrote it down."""
+    return {name: (runs / name / "used.json").read_text() for name in ("teacher", "student")}

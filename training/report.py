@@ -1,0 +1,236 @@
+"""What the shipped weights can and cannot do: evaluated from the packaged files alone, without torch.
+
+``python -m training.report --data DIR`` prints the figures and writes ``report.json`` and ``card.md`` beside the weights.
+"""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+from kaiko_server.engine.onnx import WEIGHTS, OnnxSession
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from kaiko_server.engine.model import CORE, GO, Scores
+from training import card, data, figures
+from training.figures import Array
+from training.labels import MAIN
+
+CLEAR = 0.2
+"""A valence nearer to 0 than this has no sign worth asking for."""
+DATA_LICENCES = {
+    "corpus": "the project's own, CC BY 4.0; labels by one language-model reader, unchecked by people",
+    "goemotions": "GoEmotions (Demszky et al. 2020), CC BY 4.0; official train split, figures on dev",
+    "emobank": "EmoBank (Buechel and Hahn 2017), CC BY-SA 4.0; official train split, figures on dev",
+    "davidson": "Davidson et al. 2017, MIT; tweets used without their labels, for distillation only",
+}
+BARS = (
+    ("corpus.main", "own corpus, held-back part: main label right", 0.64),
+    ("corpus.implicit", "own corpus: implicit ones right", 0.60),
+    ("corpus.valence_sign", "own corpus: sign of valence right", 0.90),
+    ("goemotions.macro_f1", "GoEmotions dev: macro-F1, cross-fitted thresholds", 0.52),
+    ("emobank.valence_r", "EmoBank dev: r of valence", 0.70),
+    ("emobank.arousal_r", "EmoBank dev: r of arousal", 0.50),
+)
+"""What the first model must reach."""
+Figures = dict[str, dict[str, float]]
+
+
+def read(session: OnnxSession, texts: Sequence[str], console: Console) -> list[Scores]:
+    """Read *texts* just as the server does, windows and all, with a bar that says how far it is."""
+    found: list[Scores] = []
+    with Progress(console=console, transient=True) as progress:
+        for start in progress.track(range(0, len(texts), 128), description="reading"):
+            found += session.read(list(texts[start : start + 128]))
+    return found
+
+
+def _category(scores: Sequence[Scores]) -> list[int]:
+    return [int(np.argmax(s.category)) for s in scores]
+
+
+def on_corpus(name: str, examples: Sequence[data.Example], scores: Sequence[Scores]) -> Figures:
+    """Figures on sentences of the own corpus that have a main label."""
+    truth = [MAIN.index(e.main or "neutral") for e in examples]
+    said = _category(scores)
+    implicit = [i for i, e in enumerate(examples) if e.cue == "implicit"]
+    signed = [i for i, e in enumerate(examples) if e.dimensions and abs(e.dimensions[0]) >= CLEAR]
+    gold = np.array([e.dimensions for e in examples])
+    ours = np.array([(s.valence, s.arousal, s.intensity) for s in scores])
+    confidence = np.array([max(s.category) for s in scores])
+    core = np.array([[float(c in (e.core or ())) for c in CORE] for e in examples])
+    core_said = np.array([s.core for s in scores])
+    out = {
+        f"{name}.main": figures.accuracy(truth, said),
+        f"{name}.implicit": figures.accuracy([truth[i] for i in implicit], [said[i] for i in implicit]),
+        f"{name}.valence_sign": figures.accuracy([int(gold[i, 0] > 0) for i in signed], [int(ours[i, 0] > 0) for i in signed]),
+        f"{name}.core_map": figures.interval(
+            lambda r: float(np.mean([figures.average_precision(core[r, k], core_said[r, k]) for k in range(6)])), len(truth)
+        ),
+    }
+    for k, dimension in enumerate(("valence", "arousal", "intensity")):
+        out[f"{name}.{dimension}_r"] = figures.interval(lambda r, k=k: figures.pearson(gold[r, k], ours[r, k]), len(truth))  # type: ignore[misc]
+    right = np.array(truth) == np.array(said)
+    out[f"{name}.confidence_ece"] = figures.interval(
+        lambda r: figures.expected_calibration_error(confidence[r], right[r].astype(float)), len(truth)
+    )
+    return out
+
+
+def by_label(examples: Sequence[data.Example], scores: Sequence[Scores]) -> dict[str, dict[str, float]]:
+    """Precision, recall and rows of each main label."""
+    truth, said = np.array([MAIN.index(e.main or "neutral") for e in examples]), np.array(_category(scores))
+    out = {}
+    for k, label in enumerate(MAIN):
+        hits = float(((truth == k) & (said == k)).sum())
+        out[label] = {
+            "precision": hits / max(1, (said == k).sum()),
+            "recall": hits / max(1, (truth == k).sum()),
+            "rows": int((truth == k).sum()),
+        }
+    return out
+
+
+def by_cue(examples: Sequence[data.Example], scores: Sequence[Scores]) -> dict[str, dict[str, float]]:
+    """How many are right for each kind of cue that has 15 rows or more."""
+    right: dict[str, list[bool]] = {}
+    for e, said in zip(examples, _category(scores), strict=True):
+        if e.cue:
+            right.setdefault(e.cue, []).append(MAIN[said] == e.main)
+    return {cue: {"accuracy": float(np.mean(r)), "rows": len(r)} for cue, r in sorted(right.items()) if len(r) >= 15}
+
+
+def on_goemotions(examples: Sequence[data.Example], scores: Sequence[Scores]) -> tuple[Figures, dict[str, dict[str, float]], Array]:
+    truth = np.array([[float(k in (e.go or ())) for k in range(len(GO))] for e in examples])
+    score = np.array([s.go for s in scores])
+    said = figures.crossfitted(truth, score)
+    found = {
+        "goemotions.macro_f1": figures.interval(lambda r: float(figures.f1(truth[r], said[r]).mean()), len(truth)),
+        "goemotions.micro_f1": figures.interval(lambda r: figures.micro_f1(truth[r], said[r]), len(truth)),
+        "goemotions.map": figures.interval(
+            lambda r: float(np.mean([figures.average_precision(truth[r, k], score[r, k]) for k in range(len(GO))])), len(truth)
+        ),
+    }
+    each = figures.f1(truth, said)
+    table = {
+        label: {
+            "f1": float(each[k]),
+            "average_precision": figures.average_precision(truth[:, k], score[:, k]),
+            "ece": figures.expected_calibration_error(score[:, k], truth[:, k]),
+            "rows": int(truth[:, k].sum()),
+        }
+        for k, label in enumerate(GO)
+    }
+    return found, table, figures.best_thresholds(truth, score)
+
+
+def on_emobank(examples: Sequence[data.Example], scores: Sequence[Scores]) -> Figures:
+    gold = np.array([e.emobank for e in examples])
+    ours = np.array([(s.valence, s.arousal) for s in scores])
+    return {
+        f"emobank.{name}_r": figures.interval(lambda r, k=k: figures.pearson(gold[r, k], ours[r, k]), len(gold))  # type: ignore[misc]
+        for k, name in enumerate(("valence", "arousal"))
+    }
+
+
+def on_traits(examples: Sequence[data.Example], scores: Sequence[Scores]) -> Figures:
+    gold = np.array([e.traits for e in examples])
+    ours = np.array([(s.wonder, s.empathic_concern, s.personal_distress, s.meta, s.pattern) for s in scores])
+    return {
+        f"traits.{name}_r": figures.interval(lambda r, k=k: figures.pearson(gold[r, k], ours[r, k]), len(gold))  # type: ignore[misc]
+        for k, name in ((0, "wonder"), (3, "meta"), (4, "pattern"))
+    }
+
+
+def evaluate(folder: Path, source: Path | None, console: Console) -> dict[str, object]:
+    """Measure the weights in *folder*; without *source* on the own corpus alone."""
+    session = OnnxSession.load(folder, threads=2)
+    own = data.corpus()
+    parts: dict[str, list[data.Example]] = {
+        "corpus": [e for e in own if e.part == "test" and e.main],
+        "confide": [e for e in own if e.part == "confide"],
+        "traits": [e for e in own if e.part in {"test", "dev"} and e.traits],
+    }
+    if source is not None:
+        public = [*data.goemotions(source), *data.emobank(source)]
+        parts |= {name: [e for e in public if e.source == name and e.part == "dev"] for name in ("goemotions", "emobank")}
+    scores = {name: read(session, [e.text for e in examples], console) for name, examples in parts.items()}
+    found: Figures = {}
+    for name in ("corpus", "confide"):
+        found |= on_corpus(name, parts[name], scores[name])
+    found |= on_traits(parts["traits"], scores["traits"])
+    report: dict[str, object] = {
+        "labels": by_label(parts["corpus"], scores["corpus"]),
+        "cues": by_cue([*parts["corpus"], *parts["confide"]], [*scores["corpus"], *scores["confide"]]),
+    }
+    if source is not None:
+        go, table, _ = on_goemotions(parts["goemotions"], scores["goemotions"])
+        found |= go | on_emobank(parts["emobank"], scores["emobank"])
+        report["goemotions_labels"] = table
+    return {"figures": found} | report
+
+
+def _commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent)  # noqa: S607
+    return found.stdout.strip() or "not in a git checkout"
+
+
+def show(report: Mapping[str, object], console: Console) -> bool:
+    """Print the bars, and whether each is reached."""
+    found: Figures = report["figures"]  # type: ignore[assignment]
+    table = Table(title="emotion-v2, from the shipped int8 weights")
+    for name in ("figure", "value", "95 % interval", "rows", "must be", ""):
+        table.add_column(name, justify="left" if name == "figure" else "right")
+    bars = {key: (text, bar) for key, text, bar in BARS}
+    reached = True
+    for key, value in found.items():
+        text, bar = bars.get(key, (key, None))
+        ok = bar is None or value["value"] >= bar
+        reached &= ok
+        mark = "" if bar is None else "[green]yes[/]" if ok else "[red]no[/]"
+        span = f"{value['low']:.3f} … {value['high']:.3f}"
+        table.add_row(text, f"{value['value']:.3f}", span, str(value["rows"]), "" if bar is None else f"≥ {bar:.2f}", mark)
+    console.print(table)
+    return reached
+
+
+@click.command()
+@click.option(
+    "--data",
+    "source",
+    type=click.Path(path_type=Path, exists=True),
+    help="Folder of the public data sets; without it, the own corpus alone.",
+)
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), default=WEIGHTS, help="Folder of the weights.")
+@click.option("--write/--no-write", default=True, help="Write report.json and card.md beside the weights (only with --data).")
+def main(source: Path | None, weights: Path, *, write: bool) -> None:
+    """Evaluate the shipped weights alone."""
+    console = Console()
+    report = evaluate(weights, source, console)
+    model = json.loads((weights / "model.json").read_text(encoding="utf-8"))
+    report |= {
+        "model": model["version"],
+        "training": model.get("training", {}),
+        "data": DATA_LICENCES,
+        "commit": _commit(),
+        "command": shlex.join(["python", "-m", "training.report", *(["--data", "DIR"] if source else [])]),
+        "bytes": {
+            p.name: p.stat().st_size for p in sorted(weights.iterdir()) if p.suffix in {".onnx", ".json"} and p.name != "report.json"
+        },
+    }
+    reached = show(report, console)
+    if write and source is not None:
+        (weights / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (weights / "card.md").write_text(card.render(report, BARS), encoding="utf-8")
+        console.print(f"written: report.json and card.md in {weights}")
+    sys.exit(0 if reached else 1)
+
+
+if __name__ == "__main__":
+    main()
