@@ -1,0 +1,47 @@
+"""The measures of the report, against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from training import figures
+
+
+def test_f1_of_columns():
+    """F1 is 2·hits over all yeses, and 0 for a label that nobody has."""
+    truth = np.array([[1.0, 0, 0], [1, 1, 0], [0, 1, 0]])
+    said = np.array([[1.0, 0, 0], [0, 1, 0], [1, 1, 0]])
+    assert figures.f1(truth, said) == pytest.approx([0.5, 1.0, 0.0])
+    assert figures.micro_f1(truth, said) == pytest.approx(0.75)
+
+
+def test_average_precision_is_that_of_the_ranking():
+    """Hits at ranks 1 and 3 of 4 give (1/1 + 2/3) / 2."""
+    assert figures.average_precision(np.array([1.0, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1])) == pytest.approx(5 / 6)
+
+
+def test_thresholds_of_other_folds_only():
+    """Cross-fitting never lets a row help to choose its own threshold: on noise it cannot beat the base rate by much."""
+    chance = np.random.default_rng(0)
+    truth = (chance.random((2000, 1)) < 0.3).astype(float)
+    said = figures.crossfitted(truth, chance.random((2000, 1)))
+    assert figures.f1(truth, said)[0] < 0.5
+
+
+def test_best_threshold_separates_what_can_be_separated():
+    """Where scores part the labels cleanly the threshold lies between them."""
+    truth = np.array([[0.0]] * 50 + [[1.0]] * 10)
+    score = np.array([[0.2]] * 50 + [[0.8]] * 10)
+    assert 0.2 < figures.best_thresholds(truth, score)[0] <= 0.8
+
+
+def test_calibration_error_of_an_honest_and_of_a_boastful_reader():
+    """Claiming .75 and being right three times in four is honest; claiming 1 and being right half the time is .5 off."""
+    assert figures.expected_calibration_error(np.full(4, 0.75), np.array([1.0, 1, 1, 0])) == pytest.approx(0)
+    assert figures.expected_calibration_error(np.full(4, 1.0), np.array([1.0, 1, 0, 0])) == pytest.approx(0.5)
+
+
+def test_interval_holds_the_value():
+    """The bootstrap interval lies around the value and within what is possible."""
+    found = figures.accuracy([1, 1, 0, 0] * 50, [1, 1, 0, 1] * 50)
+    assert found["value"] == pytest.approx(0.75)
+    assert 0.65 < found["low"] < found["value"] < found["high"] < 0.85
