@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from kaiko_server.engine.onnx import WEIGHTS, OnnxSession
 from rich.console import Console
 
+from kaiko_server.engine.onnx import OnnxSession
 from training import calibrate, data, figures, report, student, teacher
 from training.export import export
 from training.labels import GO
@@ -48,7 +48,7 @@ def ship(source: Path, runs: Path, folder: Path, console: Console) -> None:
     "--data", "source", type=click.Path(path_type=Path, exists=True), required=True, help="Folder with goemotions/, emobank/ and davidson/."
 )
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("training/runs"), help="Checkpoints and everything on the way.")
-@click.option("--weights", type=click.Path(path_type=Path), default=WEIGHTS, help="Where the shipped files go.")
+@click.option("--weights", type=click.Path(path_type=Path), default=report.WEIGHTS, help="Where the shipped files go.")
 def main(source: Path, runs: Path, weights: Path) -> None:
     """Make emotion-v2 from data: teacher, its labels, student, calibration, int8 files."""
     console = Console()

@@ -27,7 +27,7 @@ def _fit(parameters: list[Tensor], loss: Callable[[], Tensor]) -> None:
     def closure() -> Tensor:
         optimizer.zero_grad()
         value = loss()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
     optimizer.step(closure)

@@ -21,7 +21,8 @@ def f1(truth: Array, said: Array) -> Array:
     """F1 of each column of two arrays of zeros and ones."""
     hits = (truth * said).sum(0)
     total = truth.sum(0) + said.sum(0)
-    return np.divide(2 * hits, total, out=np.zeros_like(total), where=total > 0)
+    found: Array = np.divide(2 * hits, total, out=np.zeros_like(total), where=total > 0)
+    return found
 
 
 def micro_f1(truth: Array, said: Array) -> float:
@@ -47,7 +48,8 @@ def best_thresholds(truth: Array, score: Array) -> Array:
         smooth = np.convolve(value, np.ones(5) / 5, mode="same") if truth[:, k].sum() > 20 else value
         i = int(np.argmax(smooth))
         out[k] = (sorted_[i] + sorted_[min(i + 1, len(order) - 1)]) / 2
-    return np.clip(out, 0.02, 0.98)
+    clipped: Array = np.clip(out, 0.02, 0.98)
+    return clipped
 
 
 def crossfitted(truth: Array, score: Array, folds: int = 10, seed: int = 3) -> Array:

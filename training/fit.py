@@ -110,8 +110,8 @@ def losses(out: Outputs, want: Targets, reader: Reader) -> dict[str, Tensor]:
 
 def _groups(reader: Reader, plan: Plan) -> list[dict[str, object]]:
     """Set a rate for each layer: the lower it lies, the less it is moved."""
-    layers = reader.encoder.encoder.layer  # type: ignore[union-attr]
-    depth = len(layers)  # type: ignore[arg-type]
+    layers = reader.encoder.encoder.layer
+    depth = len(layers)
     heads, groups = [], []
     by_layer: dict[int, list[nn.Parameter]] = {}
     for name, parameter in reader.named_parameters():
@@ -172,7 +172,7 @@ class Run:
         (self.folder / "used.json").write_text(json.dumps(used), encoding="utf-8")
 
     def learn(self, loss: Tensor) -> None:
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self.reader.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -226,7 +226,7 @@ def predict(reader: Reader, rows: Sequence[list[int]], *, pad_id: int, batch: in
         with torch.autocast("cpu", dtype=torch.bfloat16):
             out = reader(ids, mask)
         for name in ("core", "dimensions", "go", "emobank", "traits"):
-            found.setdefault(name, []).append(out[name].float())  # type: ignore[literal-required]
+            found.setdefault(name, []).append(out[name].float())
         if start // batch % 50 == 0:
             print(f"read {start}/{len(order)}", flush=True)
     back = torch.empty(len(order), dtype=torch.long)

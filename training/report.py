@@ -12,16 +12,18 @@ from pathlib import Path
 
 import click
 import numpy as np
-from kaiko_server.engine.onnx import WEIGHTS, OnnxSession
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from kaiko_server.engine import onnx
 from kaiko_server.engine.model import CORE, GO, Scores
+from kaiko_server.engine.onnx import OnnxSession
 from training import card, data, figures
 from training.figures import Array
 from training.labels import MAIN
 
+WEIGHTS = Path(onnx.__file__).with_name("weights")
 CLEAR = 0.2
 """A valence nearer to 0 than this has no sign worth asking for."""
 DATA_LICENCES = {
@@ -47,7 +49,7 @@ def read(session: OnnxSession, texts: Sequence[str], console: Console) -> list[S
     found: list[Scores] = []
     with Progress(console=console, transient=True) as progress:
         for start in progress.track(range(0, len(texts), 128), description="reading"):
-            found += session.read(list(texts[start : start + 128]))
+            found += session.predict(texts[start : start + 128])
     return found
 
 

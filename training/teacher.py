@@ -22,9 +22,9 @@ FROZEN_LAYERS = 2
 
 def build(runs: Path) -> Reader:
     encoder = bases.mpnet(bases.mpnet_folder(runs / "mpnet"))
-    for parameter in encoder.embeddings.parameters():  # type: ignore[union-attr]
+    for parameter in encoder.embeddings.parameters():
         parameter.requires_grad = False
-    for layer in encoder.encoder.layer[:FROZEN_LAYERS]:  # type: ignore[union-attr,index]
+    for layer in encoder.encoder.layer[:FROZEN_LAYERS]:
         for parameter in layer.parameters():
             parameter.requires_grad = False
     return Reader(encoder, 768)
