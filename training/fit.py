@@ -147,8 +147,9 @@ class Run:
         if path.exists():
             state = torch.load(path, weights_only=True)
             self.reader.load_state_dict(state["reader"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.schedule.load_state_dict(state["schedule"])
+            if "optimizer" in state:
+                self.optimizer.load_state_dict(state["optimizer"])
+                self.schedule.load_state_dict(state["schedule"])
             self.step, self.spent = int(state["step"]), float(state["spent"])
 
     @property
@@ -157,13 +158,9 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint beside the old one and take its place in one move."""
-        state = {
-            "reader": self.reader.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "step": self.step,
-            "spent": self.seconds,
-        }
+        state = {"reader": self.reader.state_dict(), "step": self.step, "spent": self.seconds}
+        if self.step < self.total:  # a finished run needs its weights alone
+            state |= {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
         part = self.folder / "checkpoint.part"
         torch.save(state, part)
         part.replace(self.folder / "checkpoint.pt")
