@@ -12,8 +12,8 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def running(session: Session, *, queue_texts: int = 1000, batch_tokens: int = 40) -> AsyncIterator[Batcher]:
-    """Ten texts of four tokens fit a batch."""
+async def running(session: Session, *, queue_texts: int = 1000, batch_tokens: int = 160) -> AsyncIterator[Batcher]:
+    """Ten short texts fit a batch, each counted as padded to 16 tokens."""
     batcher = Batcher(session, queue_texts=queue_texts, batch_tokens=batch_tokens)
     batcher.start()
     try:
@@ -201,7 +201,7 @@ async def test_close_fails_what_waits() -> None:
 
 async def test_not_started() -> None:
     """A batcher that was never started is not ready, refuses, and closes without a fuss."""
-    batcher = Batcher(FakeSession(), queue_texts=10, batch_tokens=40)
+    batcher = Batcher(FakeSession(), queue_texts=10, batch_tokens=160)
     assert not batcher.ready
     with pytest.raises(ModelUnavailableError):
         await batcher.predict(["text"])

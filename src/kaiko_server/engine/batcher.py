@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from kaiko_server.engine.model import ModelOverloadedError, ModelUnavailableError, Scores, Timing
 from kaiko_server.engine.scores import combine, scores_of
 
+_PADDED_TO = 16
+"""A row counts as if padded so far: the session runs rows of like length together, and pads them by less on average."""
+
 
 class Session(Protocol):
     """What runs on the thread; the real one is :class:`kaiko_server.engine.onnx.OnnxSession`."""
@@ -260,7 +263,7 @@ class _Worker:
     def _batch(self, failed: list[_Call]) -> list[_Row]:
         """Take one row of each call in turn, so that a call of a hundred texts delays a call of one by one row."""
         rows: list[_Row] = []
-        longest = 0
+        tokens = 0
         while self._ring:
             call = self._ring.popleft()
             if call.over:
@@ -273,8 +276,8 @@ class _Worker:
                 continue
             if row is None:
                 continue
-            longest = max(longest, len(row.ids))
-            if rows and longest * (len(rows) + 1) > self._batch_tokens:
+            tokens += -(-len(row.ids) // _PADDED_TO) * _PADDED_TO
+            if rows and tokens > self._batch_tokens:
                 self._ring.appendleft(call)
                 break
             call.take()

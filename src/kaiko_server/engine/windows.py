@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 _SENTENCE = re.compile(r".*?(?:[.!?\u2026][\"')\]\u201d\u2019]*\s+|[\u3002\uff01\uff1f]|\n+|\Z)", re.DOTALL)
-_ENDLESS = re.compile(r"\w{91,}")
+_ENDLESS = re.compile(r"[^\s!-/:-@\[-`{-~]{91,}")
 _WORD_CHARACTERS = 90
 """WordPiece gives up on a word of more than 100 characters and reads one ``[UNK]``; well below it every letter counts."""
 
@@ -18,7 +18,7 @@ def sentences(text: str) -> list[str]:
 
 
 def break_endless_words(text: str) -> str:
-    """Put a space into every run of letters that the tokenizer would read as one unknown word."""
+    """Put a space into every run without space or punctuation that the tokenizer would read as one unknown word."""
     return _ENDLESS.sub(lambda m: " ".join(m[0][i : i + _WORD_CHARACTERS] for i in range(0, len(m[0]), _WORD_CHARACTERS)), text)
 
 
