@@ -18,7 +18,9 @@ def _setting(default: object, help_text: str) -> object:
 class Settings:
     """Everything an operator can turn. Each field is read from ``KAIKO_`` and its name in capitals."""
 
-    environment: str = _setting("development", "`development` or `production`. In development the pepper is made once and kept in the data directory.")  # type: ignore[assignment]
+    environment: str = _setting(
+        "development", "`development` or `production`. In development the pepper is made once and kept in the data directory."
+    )  # type: ignore[assignment]
     host: str = _setting("127.0.0.1", "Address to listen on.")  # type: ignore[assignment]
     port: int = _setting(8000, "Port to listen on; 0 takes a free one.")  # type: ignore[assignment]
     data_dir: Path = _setting(Path("var"), "Folder of the database and, in development, the pepper.")  # type: ignore[assignment]
@@ -27,7 +29,7 @@ class Settings:
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")  # type: ignore[assignment]
     log_format: str = _setting("auto", "`json`, `text`, or `auto`: text on a terminal, json elsewhere.")  # type: ignore[assignment]
     model_threads: int = _setting(0, "Threads of the model; 0 is one per core, shared out among the workers.")  # type: ignore[assignment]
-    batch_tokens: int = _setting(4096, "Padded tokens that one batch may hold at most.")  # type: ignore[assignment]
+    batch_tokens: int = _setting(1024, "Padded tokens that one batch may hold at most.")  # type: ignore[assignment]
     queue_texts: int = _setting(2048, "Texts that may wait for the model; more are refused with 503 `overloaded`.")  # type: ignore[assignment]
     max_body_bytes: int = _setting(1024 * 1024, "Largest request body.")  # type: ignore[assignment]
     request_timeout_s: float = _setting(30.0, "Seconds that a request may take before 503 `timeout`.")  # type: ignore[assignment]
@@ -73,7 +75,11 @@ def _parse(name: str, text: str, default: object) -> object:
 
 
 _MIN_PEPPER = 32
-_CHOICES = {"environment": ("development", "production"), "log_level": ("debug", "info", "warning", "error"), "log_format": ("auto", "json", "text")}
+_CHOICES = {
+    "environment": ("development", "production"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": ("auto", "json", "text"),
+}
 
 
 def _checked(settings: Settings) -> Settings:
