@@ -17,6 +17,8 @@ from training.labels import CORE, GO, TRAITS
 
 CORPUS = Path(__file__).parent / "data" / "corpus"
 HELD_OUT_FILE = "h_confide"
+GROWN = frozenset({"i_turns", "j_irony", "k_daily"})
+"""Written later, against what the model misread: for training alone, so that the held-back part stays what it was."""
 NO_EMOTIONS = frozenset({"f_modes", "f_beliefs"})
 DEV_SHARE, TEST_SHARE = 0.06, 0.10
 BLOCK = 8
@@ -66,6 +68,8 @@ def corpus(folder: Path = CORPUS) -> list[Example]:
     """Give every line of the own corpus, near copies of held-back lines taken out of the training part."""
     out: list[Example] = []
     for path in sorted(folder.glob("*.jsonl")):
+        if path.stem in GROWN:
+            continue
         with path.open(encoding="utf-8") as lines:
             for index, line in enumerate(lines):
                 row = json.loads(line)

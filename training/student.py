@@ -15,7 +15,7 @@ from training.network import Reader
 from training.prepare import cut_tokenizer, kept_pieces, normaliser
 from training.teacher import chosen
 
-EPOCHS = 3
+EPOCHS = 2
 OWN_VIEWS = 3
 """How often an epoch shows each text of the own corpus: it is a sixth of the texts and the nearest to what users write."""
 WEIGHTS = {
