@@ -72,8 +72,6 @@ def calibrate(reader: Reader, kept: list[int], source: Path) -> Calibration:
         "go_shift": go_shift.tolist(),
         "traits_scale": [1.0] * 5,
         "traits_shift": [0.0] * 5,
-        "dimension_gain": [1.0] * 3,
-        "dimension_offset": [0.0] * 3,
     }
 
 
