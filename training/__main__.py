@@ -32,8 +32,7 @@ def ship(source: Path, runs: Path, folder: Path, console: Console) -> None:
     calibration = calibrate.calibrate(reader, kept, source)
     used = {name: json.loads(text) for name, text in calibrate.used(runs).items()}
     built = runs / "export"
-    extra = {"training": used}
-    export(reader, kept, calibration, built, go_thresholds=[0.5] * len(GO), extra=extra)
+    export(reader, kept, calibration, built, {"go_thresholds": [0.5] * len(GO), "training": used})
     fitted = thresholds(built, source, console)
     model = json.loads((built / "model.json").read_text(encoding="utf-8"))
     model["go_thresholds"] = fitted

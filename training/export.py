@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +46,16 @@ def _folded(reader: Reader, calibration: Mapping[str, Any]) -> dict[str, NDArray
     }
 
 
-def export(
+def export(  # noqa: PLR0913 - each is a thing of its own, and it is called once
     reader: Reader,
     kept: list[int],
     calibration: Mapping[str, Any],
     folder: Path,
+    more: Mapping[str, object],
     *,
-    go_thresholds: Sequence[float],
-    extra: Mapping[str, object],
     int8: bool = True,
 ) -> None:
-    """Write ``model.onnx``, ``tokenizer.json`` and ``model.json`` into *folder*; *extra* goes into the last."""
+    """Write ``model.onnx``, ``tokenizer.json`` and ``model.json`` into *folder*; *more* goes into the last."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: p.detach().float().numpy() for name, p in reader.encoder.state_dict().items()}
     weights["embeddings.position_embeddings.weight"] = weights["embeddings.position_embeddings.weight"][:MAX_TOKENS]
@@ -68,7 +67,6 @@ def export(
         "version": f"{NAME}+{hashlib.sha256(graph).hexdigest()[:8]}",
         "max_tokens": MAX_TOKENS,
         "normaliser_pieces": sum(i < bases.RARELY for i in kept),
-        "go_thresholds": list(go_thresholds),
-        **extra,
+        **more,
     }
     (folder / "model.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

@@ -34,13 +34,13 @@ class _Graph:
         self.constants[name] = value
         return name
 
-    def add(self, operator: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: object) -> Any:  # noqa: ANN401 - a name or several
+    def add(self, operator: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> Any:  # noqa: ANN401 - a name or several; what onnx takes
         self._count += 1
         names = [f"{operator.lower()}{self._count}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(operator, list(inputs), names, domain=domain, **attributes))
         return names[0] if outputs == 1 else names
 
-    def fused(self, operator: str, *inputs: str, **attributes: object) -> str:
+    def fused(self, operator: str, *inputs: str, **attributes: Any) -> str:  # noqa: ANN401 - what onnx takes
         name: str = self.add(operator, *inputs, domain="com.microsoft", **attributes)
         return name
 
