@@ -77,4 +77,4 @@ def calibrate(reader: Reader, kept: list[int], source: Path) -> Calibration:
 
 def used(runs: Path) -> Mapping[str, str]:
     """Give what the training runs cost, as they wrote it down."""
-    return {name: (runs / name / "used.json").read_text() for name in ("teacher", "student")}
+    return {name: (runs / name / "used.json").read_text() for name in ("teacher", "teacher2", "student", "student2")}

@@ -50,6 +50,11 @@ def _fraction(key: str) -> float:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
 
 
+def key(example: Example) -> str:
+    """Name a text of a set, so that what is said of it can be laid beside it again."""
+    return hashlib.sha256(f"{example.source}|{example.text}".encode()).hexdigest()[:16]
+
+
 def _unit(name: str, index: int, row: dict[str, object]) -> str:
     for key in ("group", "topic"):
         if key in row and name != "e_safety":  # its topics are one a line: neighbours share a theme instead
@@ -60,15 +65,20 @@ def _unit(name: str, index: int, row: dict[str, object]) -> str:
 def _part(name: str, unit: str) -> str:
     if name == HELD_OUT_FILE:
         return "confide"
+    if name in GROWN:
+        return "train"
     share = _fraction(unit)
     return "test" if share < TEST_SHARE else "dev" if share < TEST_SHARE + DEV_SHARE else "train"
 
 
-def corpus(folder: Path = CORPUS) -> list[Example]:
-    """Give every line of the own corpus, near copies of held-back lines taken out of the training part."""
+def corpus(folder: Path = CORPUS, *, grown: bool = False) -> list[Example]:
+    """Give the lines of the own corpus, near copies of held-back lines taken out of the training part.
+
+    With *grown* the files that were written later come too.
+    """
     out: list[Example] = []
     for path in sorted(folder.glob("*.jsonl")):
-        if path.stem in GROWN:
+        if path.stem in GROWN and not grown:
             continue
         with path.open(encoding="utf-8") as lines:
             for index, line in enumerate(lines):

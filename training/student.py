@@ -3,19 +3,24 @@
 ``python -m training.student --data DIR --runs DIR`` resumes where it was stopped.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import torch
-from torch import Tensor
 
-from training import bases, data
+from training import bases, data, teacher
 from training.fit import Lesson, Plan, Targets, encode, fit, plan_batches
 from training.network import Reader
 from training.prepare import cut_tokenizer, kept_pieces, normaliser
-from training.teacher import chosen
 
+FIRST, SECOND = "student", "student2"
+PLANS = {
+    FIRST: Plan(encoder_rate=1.5e-4, head_rate=1e-3, layer_decay=0.9, seed=1),
+    SECOND: Plan(encoder_rate=6e-5, head_rate=3e-4, layer_decay=0.9, seed=2),
+}
 EPOCHS = 2
+KEEP_EVERY = 3
 OWN_VIEWS = 3
 """How often an epoch shows each text of the own corpus: it is a sixth of the texts and the nearest to what users write."""
 WEIGHTS = {
@@ -30,29 +35,23 @@ def build(kept: list[int]) -> Reader:
     return Reader(bases.minilm(kept), 384)
 
 
-def soft_targets(examples: list[data.Example], source: Path, runs: Path) -> Targets:
-    """Lay the teacher's readings beside *examples*; NaN where it has not read one."""
-    teacher = torch.load(runs / "teacher" / "labels.pt", weights_only=True)
-    scale = torch.load(runs / "teacher" / "checkpoint.pt", weights_only=True)["reader"]["main_scale"]
-    row = {(e.source, e.text): i for i, e in enumerate(chosen(source))}
-    index = [row.get((e.source, e.text), -1) for e in examples]
-    unread = torch.tensor([i < 0 for i in index]).unsqueeze(1)
-
-    def lay(values: Tensor) -> Tensor:
-        return values[torch.tensor(index).clamp(min=0)].masked_fill(unread, torch.nan)
-
-    dimensions = lay(teacher["dimensions"])
-    return {
-        "soft_core": lay(torch.sigmoid(teacher["core"][:, :6])),
-        "soft_main": lay(torch.softmax(teacher["core"] * scale, dim=1)),
-        "soft_dimensions": dimensions,
-        "soft_go": lay(torch.sigmoid(teacher["go"])),
-    }
+def soft_targets(examples: list[data.Example], runs: Path, names: Sequence[str]) -> Targets:
+    """Lay what the teacher said in the rounds *names* beside *examples*; the last word counts, NaN where there is none."""
+    keys = [data.key(e) for e in examples]
+    found: Targets = {}
+    for name in names:
+        labels = torch.load(runs / name / "labels.pt", weights_only=True)
+        row = {key: i for i, key in enumerate(labels.pop("keys"))}
+        index = torch.tensor([row.get(key, -1) for key in keys])
+        for head, values in labels.items():
+            old = found.get(head, torch.full((len(keys), values.shape[1]), torch.nan))
+            found[head] = torch.where((index < 0).unsqueeze(1), old, values[index.clamp(min=0)])
+    return found
 
 
-def targets(examples: list[data.Example], source: Path, runs: Path) -> Targets:
+def targets(examples: list[data.Example], runs: Path, names: Sequence[str]) -> Targets:
     want = {k: torch.tensor(v) for k, v in data.targets(examples).items()}
-    want |= soft_targets(examples, source, runs)
+    want |= soft_targets(examples, runs, names)
     want["soft_go"][~torch.isnan(want["go"])] = torch.nan
     valence = torch.where(torch.isnan(want["dimensions"][:, :1]), want["soft_dimensions"][:, :1], want["dimensions"][:, :1])
     want["sign"] = torch.where(valence.abs() >= CLEAR_SIGN, (valence > 0).float(), torch.nan)
@@ -60,28 +59,45 @@ def targets(examples: list[data.Example], source: Path, runs: Path) -> Targets:
 
 
 def train(source: Path, runs: Path) -> tuple[Reader, list[int]]:
+    """Teach it everything: public sets, own corpus, the first teacher's labels."""
     clean = normaliser()
     every = [e for e in data.everything(source) if e.part == "train"]
     kept = kept_pieces(clean(e.text) for e in every)
-    readable = {(e.source, e.text) for e in chosen(source)}
-    examples = [e for e in every if e.go or e.emobank or (e.source, e.text) in readable]
-    tokenizer = cut_tokenizer(kept)
-    rows = encode(tokenizer, [clean(e.text) for e in examples])
-    views = [OWN_VIEWS if e.core is not None else 1 for e in examples]
-    epoch = [i for i, n in enumerate(views) for _ in range(n)]
-    plan = Plan(encoder_rate=1.5e-4, head_rate=1e-3, layer_decay=0.9)
-    batches = plan_batches([len(r) for r in rows], [epoch] * EPOCHS, plan.batch, plan.seed)
-    torch.manual_seed(plan.seed)
+    readable = {data.key(e) for e in teacher.chosen(source)}
+    examples = [e for e in every if e.go or e.emobank or data.key(e) in readable]
     reader = build(kept)
-    fit(reader, Lesson(rows, targets(examples, source, runs), batches, WEIGHTS, pad_id=0), plan, runs / "student")
+    views = [OWN_VIEWS if e.core is not None else 1 for e in examples]
+    _teach(reader, kept, examples, [views] * EPOCHS, runs / FIRST, (teacher.FIRST,))
     return reader, kept
+
+
+def train_again(source: Path, runs: Path) -> tuple[Reader, list[int]]:
+    """Go on with the grown corpus and the second teacher's labels; a third of the public sets keeps what they taught."""
+    reader, kept = train(source, runs)
+    own = [e for e in data.corpus(grown=True) if e.part == "train"]
+    public = [e for i, e in enumerate(data.everything(source)) if e.part == "train" and (e.go or e.emobank) and i % KEEP_EVERY == 0]
+    examples = own + public
+    views = [OWN_VIEWS if e.core is not None else 1 for e in examples]
+    _teach(reader, kept, examples, [views], runs / SECOND, (teacher.FIRST, teacher.SECOND))
+    return reader, kept
+
+
+def _teach(  # noqa: PLR0913, PLR0917 - called twice, in the order of the pipeline
+    reader: Reader, kept: list[int], examples: list[data.Example], epochs: list[list[int]], folder: Path, names: Sequence[str]
+) -> None:
+    clean, plan = normaliser(), PLANS[folder.name]
+    rows = encode(cut_tokenizer(kept), [clean(e.text) for e in examples])
+    planned = [[i for i, n in enumerate(views) for _ in range(n)] for views in epochs]
+    batches = plan_batches([len(r) for r in rows], planned, plan.batch, plan.seed)
+    torch.manual_seed(plan.seed)
+    fit(reader, Lesson(rows, targets(examples, folder.parent, names), batches, WEIGHTS, pad_id=0), plan, folder)
 
 
 @click.command()
 @click.option("--data", "source", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("training/runs"))
 def main(source: Path, runs: Path) -> None:
-    train(source, runs)
+    train_again(source, runs)
 
 
 if __name__ == "__main__":
