@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from kaiko_server.engine.onnx import OnnxSession
+from kaiko_server.engine.onnx import OnnxSession, weights_folder
 from training import calibrate, data, figures, report, student, teacher
 from training.export import export
 from training.labels import GO
@@ -47,7 +47,7 @@ def ship(source: Path, runs: Path, folder: Path, console: Console) -> None:
     "--data", "source", type=click.Path(path_type=Path, exists=True), required=True, help="Folder with goemotions/, emobank/ and davidson/."
 )
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("training/runs"), help="Checkpoints and everything on the way.")
-@click.option("--weights", type=click.Path(path_type=Path), default=report.WEIGHTS, help="Where the shipped files go.")
+@click.option("--weights", type=click.Path(path_type=Path), default=weights_folder(), help="Where the shipped files go.")
 def main(source: Path, runs: Path, weights: Path) -> None:
     """Make emotion-v2 from data: teacher, its labels, student, calibration, int8 files."""
     console = Console()

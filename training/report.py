@@ -16,14 +16,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from kaiko_server.engine import onnx
 from kaiko_server.engine.model import CORE, GO, Scores
-from kaiko_server.engine.onnx import OnnxSession
+from kaiko_server.engine.onnx import OnnxSession, weights_folder
 from training import card, data, figures
 from training.figures import Array
 from training.labels import MAIN
 
-WEIGHTS = Path(onnx.__file__).with_name("weights")
 CLEAR = 0.2
 """A valence nearer to 0 than this has no sign worth asking for."""
 DATA_LICENCES = {
@@ -209,7 +207,7 @@ def show(report: Mapping[str, object], console: Console) -> bool:
     type=click.Path(path_type=Path, exists=True),
     help="Folder of the public data sets; without it, the own corpus alone.",
 )
-@click.option("--weights", type=click.Path(path_type=Path, exists=True), default=WEIGHTS, help="Folder of the weights.")
+@click.option("--weights", type=click.Path(path_type=Path, exists=True), default=weights_folder(), help="Folder of the weights.")
 @click.option("--write/--no-write", default=True, help="Write report.json and card.md beside the weights (only with --data).")
 def main(source: Path | None, weights: Path, *, write: bool) -> None:
     """Evaluate the shipped weights alone."""

@@ -4,13 +4,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 
 class SettingsError(ValueError):
     """A setting is missing or cannot be understood; the message names it and says how to mend it."""
 
 
-def _setting(default: object, help_text: str) -> object:
+def _setting(default: Any, help_text: str) -> Any:  # noqa: ANN401 - dataclasses.field gives the type of the default
     return field(default=default, metadata={"help": help_text})
 
 
@@ -20,21 +21,21 @@ class Settings:
 
     environment: str = _setting(
         "development", "`development` or `production`. In development the pepper is made once and kept in the data directory."
-    )  # type: ignore[assignment]
-    host: str = _setting("127.0.0.1", "Address to listen on.")  # type: ignore[assignment]
-    port: int = _setting(8000, "Port to listen on; 0 takes a free one.")  # type: ignore[assignment]
-    data_dir: Path = _setting(Path("var"), "Folder of the database and, in development, the pepper.")  # type: ignore[assignment]
-    workers: int = _setting(1, "Server processes; each holds a model of its own.")  # type: ignore[assignment]
-    pepper: str | None = _setting(None, "Secret that API keys are hashed with; 32 characters or more. Required in production.")  # type: ignore[assignment]
-    log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")  # type: ignore[assignment]
-    log_format: str = _setting("auto", "`json`, `text`, or `auto`: text on a terminal, json elsewhere.")  # type: ignore[assignment]
-    model_threads: int = _setting(0, "Threads of the model; 0 is one per core, shared out among the workers.")  # type: ignore[assignment]
-    batch_tokens: int = _setting(1024, "Padded tokens that one batch may hold at most.")  # type: ignore[assignment]
-    queue_texts: int = _setting(2048, "Texts that may wait for the model; more are refused with 503 `overloaded`.")  # type: ignore[assignment]
-    max_body_bytes: int = _setting(1024 * 1024, "Largest request body.")  # type: ignore[assignment]
-    request_timeout_s: float = _setting(30.0, "Seconds that a request may take before 503 `timeout`.")  # type: ignore[assignment]
-    drain_timeout_s: float = _setting(30.0, "Seconds that requests in flight get to finish after SIGTERM.")  # type: ignore[assignment]
-    trusted_proxies: tuple[str, ...] = _setting((), "Addresses or networks, comma-separated, whose `X-Forwarded-Proto` is believed.")  # type: ignore[assignment]
+    )
+    host: str = _setting("127.0.0.1", "Address to listen on.")
+    port: int = _setting(8000, "Port to listen on; 0 takes a free one.")
+    data_dir: Path = _setting(Path("var"), "Folder of the database and, in development, the pepper.")
+    workers: int = _setting(1, "Server processes; each holds a model of its own.")
+    pepper: str | None = _setting(None, "Secret that API keys are hashed with; 32 characters or more. Required in production.")
+    log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
+    log_format: str = _setting("auto", "`json`, `text`, or `auto`: text on a terminal, json elsewhere.")
+    model_threads: int = _setting(0, "Threads of the model; 0 is one per core, shared out among the workers.")
+    batch_tokens: int = _setting(1024, "Padded tokens that one batch may hold at most.")
+    queue_texts: int = _setting(2048, "Texts that may wait for the model; more are refused with 503 `overloaded`.")
+    max_body_bytes: int = _setting(1024 * 1024, "Largest request body.")
+    request_timeout_s: float = _setting(30.0, "Seconds that a request may take before 503 `timeout`.")
+    drain_timeout_s: float = _setting(30.0, "Seconds that requests in flight get to finish after SIGTERM.")
+    trusted_proxies: tuple[str, ...] = _setting((), "Addresses or networks, comma-separated, whose `X-Forwarded-Proto` is believed.")
 
     @property
     def development(self) -> bool:
@@ -57,7 +58,7 @@ def load(environment: Mapping[str, str] | None = None, **given: object) -> Setti
             values[f.name] = given[f.name]
         elif source.get(name):
             values[f.name] = _parse(name, source[name], f.default)
-    return _checked(Settings(**values))  # type: ignore[arg-type]
+    return _checked(Settings(**values))  # type: ignore[arg-type] # each was parsed to the type of its default
 
 
 def _parse(name: str, text: str, default: object) -> object:

@@ -15,7 +15,6 @@ from kaiko_server.engine.scores import combine, scores_of
 from kaiko_server.engine.text import Normaliser
 from kaiko_server.engine.windows import break_endless_words, sentences, windows
 
-_WEIGHTS = Path(__file__).with_name("weights")
 _OVERLAP = 20
 """Tokens: about one sentence of a conversation."""
 
@@ -25,6 +24,11 @@ _RUN_PRICE = 16
 
 _RUN_TOKENS = 512
 """Above so many tokens a run gains no more speed, and its intermediate values leave the processor's cache."""
+
+
+def weights_folder() -> Path:
+    """Say where the package keeps the model that it ships."""
+    return Path(__file__).with_name("weights")
 
 
 class OnnxSession:
@@ -59,7 +63,7 @@ class OnnxSession:
         OSError, ValueError
             A file is missing or is not what its name says.
         """
-        folder = folder or _WEIGHTS
+        folder = folder or weights_folder()
         card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8"))
         tokenizer.no_truncation()

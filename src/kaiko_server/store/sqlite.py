@@ -380,3 +380,24 @@ def _migrate(raw: apsw.Connection) -> None:
                 "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)",
                 (step.version, step.name, step.checksum, to_micros(datetime.now(UTC))),
             )
+
+
+def pending_migrations(data_dir: Path) -> int:
+    """Say how many migrations the database in *data_dir* lacks; nothing is changed.
+
+    Raises
+    ------
+    SchemaError
+        The database is newer than the code, or its history differs.
+    UnavailableError
+        It cannot be opened, or it is damaged.
+    """
+    path = data_dir / FILE_NAME
+    with _told(path), closing(_connect(path, _BUSY_TIMEOUT_S, reader=True)) as raw:
+        verdict = raw.pragma("quick_check(1)")
+        if verdict != "ok":
+            message = f"{path}: damaged: {verdict}"
+            raise UnavailableError(message)
+        tables = dict(raw.execute("SELECT name, type FROM sqlite_master"))
+        applied = dict(raw.execute("SELECT version, checksum FROM schema_migrations")) if "schema_migrations" in tables else {}
+        return len(migrations.pending(migrations.history(), applied))

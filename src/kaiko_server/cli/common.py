@@ -1,0 +1,59 @@
+"""What the commands share: where the data lie, and errors that are one clear line."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from kaiko_server.keys.service import KeyNotFoundError
+from kaiko_server.settings import Settings, SettingsError, load
+from kaiko_server.store.db import StoreError
+from kaiko_server.store.sqlite import SqliteDatabase
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+data_dir: Callable[[F], F] = click.option(
+    "--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder of the database. [default: KAIKO_DATA_DIR, or ./var]"
+)
+as_json: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def now() -> datetime:
+    """Give the present moment, in UTC."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turn the errors that a user can do something about into one line on standard error and exit code 1."""
+    try:
+        yield
+    except (SettingsError, StoreError, KeyNotFoundError, ValueError) as error:
+        raise click.ClickException(str(error.args[0] if error.args else error)) from None
+
+
+def settings_of(**given: object) -> Settings:
+    """Read the settings; what was *given* on the command line wins."""
+    with one_line():
+        return load(None, **given)
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[SqliteDatabase]:
+    """Open the database and close it again."""
+    db = await SqliteDatabase.open(settings.data_dir)
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run *work* to its end."""
+    with one_line():
+        return asyncio.run(work)

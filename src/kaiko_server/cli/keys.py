@@ -1,0 +1,126 @@
+"""``kaiko keys``: the only place where a key is ever shown, and that once."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from kaiko_server.cli.common import as_json, data_dir, database, now, run, settings_of
+from kaiko_server.keys.format import ENVIRONMENTS
+from kaiko_server.keys.service import CreatedKey, KeyRecord, create_key, list_keys, load_pepper, revoke_key
+from kaiko_server.settings import Settings
+
+_SPAN = re.compile(r"(\d{1,5})([dhm])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+class Expiry(click.ParamType[datetime]):
+    """A moment (ISO 8601; no zone is UTC) or a span from now such as 30d, 12h, 15m."""
+
+    name = "WHEN"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        text = str(value)
+        if span := _SPAN.fullmatch(text):
+            return now() + timedelta(**{_UNITS[span[2]]: int(span[1])})
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is neither a date such as 2027-01-31 nor a span such as 30d, 12h or 15m", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if moment <= now():
+            self.fail(f"{text!r} is in the past", param, ctx)
+        return moment
+
+
+@click.group("keys")
+def command() -> None:
+    """Make, list and revoke API keys."""
+
+
+@command.command("create")
+@click.option("--project", default="default", show_default=True, help="Project; made if there is none of the name.")
+@click.option("--environment", type=click.Choice(ENVIRONMENTS), default="live", show_default=True, help="Live and test data never meet.")
+@click.option("--name", default="", help="What the key is for, to tell it from others.")
+@click.option("--expires", type=Expiry(), help="From when on it is refused: 2027-01-31, or 30d, 12h, 15m.")
+@as_json
+@data_dir
+def create(project: str, environment: str, name: str, expires: datetime | None, as_json: bool, data_dir: Path | None) -> None:  # noqa: FBT001, PLR0913, PLR0917 - click passes options by name
+    """Make a key and show it, once."""
+    settings = settings_of(data_dir=data_dir)
+    key = run(_create(settings, project, environment, name, expires))
+    if as_json:
+        click.echo(json.dumps(_shown(key) | {"key": key.key}))
+        return
+    click.echo(key.key)
+    click.echo(f"Keep it now: it is shown this once. Its id is {key.id}; `kaiko keys revoke {key.id}` ends it.", err=True)
+
+
+async def _create(settings: Settings, project: str, environment: str, name: str, expires: datetime | None) -> CreatedKey:
+    async with database(settings) as db:
+        pepper = load_pepper(settings)
+        return await create_key(db, pepper, project=project, environment=environment, name=name, clock=now, expires_at=expires)
+
+
+@command.command("list")
+@click.option("--project", help="Only this project's.")
+@as_json
+@data_dir
+def list_(project: str | None, as_json: bool, data_dir: Path | None) -> None:  # noqa: FBT001 - click passes options by name
+    """List keys, without their secrets."""
+    records = run(_list(settings_of(data_dir=data_dir), project))
+    if as_json:
+        click.echo(json.dumps([_shown(r) for r in records], indent=2))
+        return
+    if not records:
+        click.echo("No keys yet: `kaiko keys create` makes one.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("id", "project", "env", "name", "ends in", "made", "expires", "status"):
+        table.add_column(column, overflow="fold" if column == "name" else "ellipsis", no_wrap=column == "id")
+    for r in records:
+        status = r.status(now())
+        colour = {"active": "green", "revoked": "red"}.get(status, "yellow")
+        expires = f"{r.expires_at:%Y-%m-%d}" if r.expires_at else "never"
+        table.add_row(r.id, r.project, r.environment, r.name, r.hint, f"{r.created_at:%Y-%m-%d}", expires, f"[{colour}]{status}[/]")
+    Console().print(table)
+
+
+async def _list(settings: Settings, project: str | None) -> list[KeyRecord]:
+    async with database(settings) as db:
+        return await list_keys(db, project)
+
+
+@command.command("revoke")
+@click.argument("key_id", metavar="ID")
+@as_json
+@data_dir
+def revoke(key_id: str, as_json: bool, data_dir: Path | None) -> None:  # noqa: FBT001 - click passes options by name
+    """Refuse a key from now on: running servers follow within a second."""
+    record = run(_revoke(settings_of(data_dir=data_dir), key_id))
+    click.echo(json.dumps(_shown(record)) if as_json else f"{record.id} is revoked.")
+
+
+async def _revoke(settings: Settings, key_id: str) -> KeyRecord:
+    async with database(settings) as db:
+        return await revoke_key(db, key_id, now)
+
+
+def _shown(record: KeyRecord) -> dict[str, str | None]:
+    return {
+        "id": record.id,
+        "project": record.project,
+        "environment": record.environment,
+        "name": record.name,
+        "hint": record.hint,
+        "status": record.status(now()),
+        "created_at": record.created_at.isoformat(),
+        "expires_at": record.expires_at.isoformat() if record.expires_at else None,
+        "revoked_at": record.revoked_at.isoformat() if record.revoked_at else None,
+    }
