@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from starlette.types import Scope
+
 from kaiko_server.engine.model import Model
 from kaiko_server.keys.service import Verifier
 from kaiko_server.settings import Settings
@@ -20,3 +22,9 @@ class Parts:
     keys: Verifier
     clock: Callable[[], datetime]
     """Now, in UTC."""
+
+
+def parts_of(scope: Scope) -> Parts:
+    """Give the parts of the application that *scope* belongs to."""
+    parts: Parts = scope["app"].state.parts
+    return parts

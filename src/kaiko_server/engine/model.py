@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+NAME = "emotion-v2"
+ALIASES = ("emotion-1",)
+"""Other names that clients in use send for the same model."""
+
 CORE = ("joy", "love", "sadness", "anger", "fear", "surprise")
 """The six core emotions, in the order of the model's outputs."""
 

@@ -1,0 +1,83 @@
+"""``POST /v2/emotions/analysis`` and ``POST /v2/emotions/batch-analysis``: HTTP in and out, no logic."""
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
+
+from kaiko_server.analysis import service
+from kaiko_server.analysis.schemas import EXAMPLES, SCHEMAS, AnalysisRequest, parse
+from kaiko_server.errors import Code
+from kaiko_server.gate import openapi
+from kaiko_server.gate.body import read_json
+from kaiko_server.gate.record import Record, record_of
+from kaiko_server.gate.replies import json_reply
+from kaiko_server.parts import parts_of
+
+__all__ = ["SCHEMAS", "router"]
+
+router = APIRouter(prefix="/v2/emotions", tags=["Emotions"])
+_ERRORS: Final = openapi.errors(
+    *openapi.KEYED,
+    Code.MISSING_FIELD,
+    Code.BATCH_TOO_LARGE,
+    Code.INVALID_MODEL,
+    Code.PAYLOAD_TOO_LARGE,
+    Code.TEXT_TOO_LONG,
+    Code.UNSUPPORTED_MEDIA_TYPE,
+    Code.INVALID_VALUE,
+    Code.INVALID_ROLE,
+    Code.MODEL_UNAVAILABLE,
+    Code.OVERLOADED,
+)
+_EXTRA: Final[dict[str, Any]] = {
+    "security": openapi.SECURITY,
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/AnalysisRequest"}, "examples": EXAMPLES}},
+    },
+}
+
+
+@router.post(
+    "/analysis",
+    summary="Read the emotions of a conversation",
+    response_class=Response,
+    responses=openapi.ok("The reading.", {"$ref": "#/components/schemas/AnalysisReply"}) | _ERRORS,
+    openapi_extra=_EXTRA,
+)
+async def analyse(request: Request) -> Response:
+    """Read up to 100 messages and answer by role. Nothing is kept."""
+    asked = await _asked(request)
+    parts = parts_of(request.scope)
+    return _answer(record_of(request.scope), asked, await service.analyse(parts.model, asked, parts.clock()))
+
+
+@router.post(
+    "/batch-analysis",
+    summary="Read the emotions of up to 100 texts",
+    response_class=Response,
+    responses=openapi.ok("The readings, in the order of the request.", {"$ref": "#/components/schemas/BatchReply"}) | _ERRORS,
+    openapi_extra=_EXTRA,
+)
+async def analyse_batch(request: Request) -> Response:
+    """Read each message by itself and answer in the order of the request. Nothing is kept."""
+    asked = await _asked(request)
+    return _answer(record_of(request.scope), asked, await service.analyse_batch(parts_of(request.scope).model, asked))
+
+
+async def _asked(request: Request) -> AnalysisRequest:
+    record = record_of(request.scope)
+    body = await read_json(request)
+    record.mark("read")
+    asked = parse(body, parts_of(request.scope).clock())
+    record.mark("validate")
+    return asked
+
+
+def _answer(record: Record, asked: AnalysisRequest, analysis: service.Analysis) -> Response:
+    record.texts, record.tokens = len(asked.messages), analysis.tokens
+    record.split(queue=analysis.timing.queue_s, inference=analysis.timing.inference_s)
+    body = to_json(analysis.reply)
+    record.mark("encode")
+    return json_reply(body)

@@ -1,0 +1,116 @@
+"""The only composition root: builds what there is, wires it, and lists gates and routes in their order."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import NoReturn
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from kaiko_server.analysis import routes as analysis
+from kaiko_server.engine.batcher import Batcher
+from kaiko_server.engine.onnx import OnnxSession
+from kaiko_server.errors import ApiError, Code
+from kaiko_server.gate import logs, openapi
+from kaiko_server.gate.caller import CallerGate
+from kaiko_server.gate.metrics import Metrics
+from kaiko_server.gate.table import RouteTable
+from kaiko_server.gate.trace import Trace
+from kaiko_server.gate.traffic import Traffic
+from kaiko_server.gate.transport import Transport, networks
+from kaiko_server.health import docs, sunset
+from kaiko_server.health import routes as health
+from kaiko_server.keys.service import Verifier, load_pepper
+from kaiko_server.models import routes as models
+from kaiko_server.parts import Parts
+from kaiko_server.settings import Settings
+from kaiko_server.store.sqlite import SqliteDatabase
+
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
+"""FastAPI would record paths and the messages of exceptions, which can hold a client's words; metrics and logs are the gate's."""
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why in one line."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Give the application; it opens its database and loads its model when its lifespan begins.
+
+    Raises
+    ------
+    SettingsError
+        A setting cannot be understood.
+    """
+    # Not include_router(): its routers are matched lazily, and the gate needs the list of what there is.
+    routes = [*analysis.router.routes, *models.router.routes, *health.router.routes, *docs.router.routes, *sunset.ROUTES]
+    table = RouteTable(routes)
+    traffic, metrics, log = Traffic(), Metrics(), logs.make_logger(settings)
+    app = FastAPI(
+        title="Kaiko API",
+        version=version("kaiko-server"),
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
+        exception_handlers={HTTPException: _framework_error, RequestValidationError: _framework_error},
+        middleware=[
+            Middleware(Trace, table=table, settings=settings, traffic=traffic, metrics=metrics, log=log),
+            Middleware(Transport, trusted=networks(settings.trusted_proxies)),
+            Middleware(CallerGate, table=table),
+        ],
+    )
+    app.router.routes.extend(routes)
+    app.state.settings, app.state.traffic, app.state.metrics, app.state.log = settings, traffic, metrics, log
+    document = openapi.document(app.title, app.version, routes, analysis.SCHEMAS | models.SCHEMAS | health.SCHEMAS)
+    app.openapi = lambda: document  # type: ignore[method-assign]
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    async with AsyncExitStack() as stack:
+        db = await SqliteDatabase.open(settings.data_dir)
+        stack.push_async_callback(db.close)
+        model = Batcher(_session(settings), queue_texts=settings.queue_texts, batch_tokens=settings.batch_tokens)
+        model.start()
+        stack.push_async_callback(model.close)
+        keys = Verifier(db, load_pepper(settings), _now)
+        app.state.parts = Parts(settings=settings, db=db, model=model, keys=keys, clock=_now)
+        traffic: Traffic = app.state.traffic
+        metrics: Metrics = app.state.metrics
+        metrics.watch(in_flight=lambda: traffic.in_flight, model_ready=lambda: model.ready)
+        yield
+
+
+def _session(settings: Settings) -> OnnxSession:
+    threads = settings.model_threads or max(1, len(os.sched_getaffinity(0)) // settings.workers)
+    try:
+        return OnnxSession.load(threads=threads)
+    except (OSError, ValueError, KeyError) as error:
+        message = f"the model cannot be loaded: {error}"
+        raise StartError(message) from error
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+_FRAMEWORK = {404: Code.ROUTE_NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
+
+
+def _framework_error(_request: Request, error: Exception) -> NoReturn:
+    """Turn what the framework raises into an entry of the catalogue, for the one handler in the gate."""
+    if isinstance(error, RequestValidationError):
+        raise ApiError(Code.INVALID_VALUE) from None
+    assert isinstance(error, HTTPException)
+    raise ApiError(_FRAMEWORK.get(error.status_code, Code.INTERNAL), headers=dict(error.headers or {})) from None

@@ -1,0 +1,47 @@
+"""Who asks: the key of a request becomes a frozen Caller."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kaiko_server.errors import ApiError, Code
+from kaiko_server.gate.record import record_of
+from kaiko_server.gate.table import RouteTable
+from kaiko_server.parts import parts_of
+
+_BEARER = "bearer"
+
+
+class CallerGate:
+    """Pure ASGI; only routes with data ask for a key, and a route that does not exist is told to everybody as such."""
+
+    def __init__(self, app: ASGIApp, *, table: RouteTable) -> None:
+        self._app = app
+        self._table = table
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._table.find(scope["path"]).needs_key(scope["method"]):
+            record = record_of(scope)
+            record.caller = await parts_of(scope).keys.verify(presented(scope["headers"]))
+            record.mark("auth")
+        await self._app(scope, receive, send)
+
+
+def presented(headers: list[tuple[bytes, bytes]]) -> str:
+    """Give the key that a request presents, or an empty text.
+
+    Raises
+    ------
+    ApiError
+        ``INVALID_API_KEY``: it presents two that differ.
+    """
+    keys: set[str] = set()
+    for name, value in headers:
+        if name == b"x-api-key":
+            keys.add(value.decode("latin-1").strip())
+        elif name == b"authorization":
+            # Another scheme is not meant for us: a proxy in front may ask for a password of its own.
+            scheme, _, rest = value.decode("latin-1").strip().partition(" ")
+            if scheme.lower() == _BEARER:
+                keys.add(rest.strip())
+    if len(keys) > 1:
+        raise ApiError(Code.INVALID_API_KEY)
+    return keys.pop() if keys else ""
