@@ -29,7 +29,8 @@ from kaiko_server.health import routes as health
 from kaiko_server.keys.service import Verifier, load_pepper
 from kaiko_server.models import routes as models
 from kaiko_server.parts import Parts
-from kaiko_server.settings import Settings
+from kaiko_server.settings import Settings, SettingsError
+from kaiko_server.store.db import StoreError
 from kaiko_server.store.sqlite import SqliteDatabase
 
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.router.routes.extend(routes)
     app.state.settings, app.state.traffic, app.state.metrics, app.state.log = settings, traffic, metrics, log
+    app.state.failure = None
     document = openapi.document(app.title, app.version, routes, analysis.SCHEMAS | models.SCHEMAS | health.SCHEMAS)
     app.openapi = lambda: document  # type: ignore[method-assign]
     return app
@@ -77,28 +79,42 @@ def create_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings: Settings = app.state.settings
     async with AsyncExitStack() as stack:
-        db = await SqliteDatabase.open(settings.data_dir)
-        stack.push_async_callback(db.close)
-        model = Batcher(_session(settings), queue_texts=settings.queue_texts, batch_tokens=settings.batch_tokens)
-        model.start()
-        stack.push_async_callback(model.close)
-        keys = Verifier(db, load_pepper(settings), _now)
-        app.state.parts = Parts(settings=settings, db=db, model=model, keys=keys, clock=_now)
-        traffic: Traffic = app.state.traffic
-        metrics: Metrics = app.state.metrics
-        metrics.watch(in_flight=lambda: traffic.in_flight, model_ready=lambda: model.ready)
+        try:
+            await _open(app, stack)
+        except (StartError, SettingsError, StoreError) as error:
+            app.state.failure = error  # whoever runs the server tells it in one line
+            raise
         yield
 
 
+async def _open(app: FastAPI, stack: AsyncExitStack) -> None:
+    """Open what the application needs, and have *stack* close it in the opposite order."""
+    settings: Settings = app.state.settings
+    db = await SqliteDatabase.open(settings.data_dir)
+    stack.push_async_callback(db.close)
+    model = Batcher(_session(settings), queue_texts=settings.queue_texts, batch_tokens=settings.batch_tokens)
+    model.start()
+    stack.push_async_callback(model.close)
+    keys = Verifier(db, load_pepper(settings), _now)
+    app.state.parts = Parts(settings=settings, db=db, model=model, keys=keys, clock=_now)
+    traffic: Traffic = app.state.traffic
+    metrics: Metrics = app.state.metrics
+    metrics.watch(in_flight=lambda: traffic.in_flight, model_ready=lambda: model.ready)
+
+
 def _session(settings: Settings) -> OnnxSession:
-    threads = settings.model_threads or max(1, len(os.sched_getaffinity(0)) // settings.workers)
+    threads = settings.model_threads or max(1, _cores() // settings.workers)
     try:
         return OnnxSession.load(threads=threads)
     except (OSError, ValueError, KeyError) as error:
         message = f"the model cannot be loaded: {error}"
         raise StartError(message) from error
+
+
+def _cores() -> int:
+    """Count the processors that this process may use; macOS cannot say, and tells how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _now() -> datetime:

@@ -20,25 +20,58 @@ class Code(Enum):
 
     MISSING_FIELD = Kind(400, "invalid_request_error", "A required field is missing.", "Add the field that `param` names.")
     INVALID_JSON = Kind(400, "invalid_request_error", "The body is not valid JSON.", "Send one JSON object, encoded as UTF-8.")
-    BATCH_TOO_LARGE = Kind(400, "invalid_request_error", "A request may hold at most 100 messages.", "Split the messages over several requests.")
-    INVALID_API_KEY = Kind(401, "authentication_error", "The API key is missing or not valid.", "Send the key as `x-api-key: <key>` or `Authorization: Bearer <key>`. If both are sent, they must be the same.")
+    BATCH_TOO_LARGE = Kind(
+        400, "invalid_request_error", "A request may hold at most 100 messages.", "Split the messages over several requests."
+    )
+    INVALID_API_KEY = Kind(
+        401,
+        "authentication_error",
+        "The API key is missing or not valid.",
+        "Send the key as `x-api-key: <key>` or `Authorization: Bearer <key>`. If both are sent, they must be the same.",
+    )
     KEY_REVOKED = Kind(403, "forbidden_error", "This API key has been revoked.", "Use another key; `kaiko keys create` makes one.")
     KEY_EXPIRED = Kind(403, "forbidden_error", "This API key has expired.", "Use another key; `kaiko keys create` makes one.")
-    HTTPS_REQUIRED = Kind(403, "forbidden_error", "This server answers over HTTPS only.", "Use https://, or put the server behind a TLS-terminating proxy that is listed in `KAIKO_TRUSTED_PROXIES`.")
+    HTTPS_REQUIRED = Kind(
+        403,
+        "forbidden_error",
+        "This server answers over HTTPS only.",
+        "Use https://, or put the server behind a TLS-terminating proxy that is listed in `KAIKO_TRUSTED_PROXIES`.",
+    )
     ROUTE_NOT_FOUND = Kind(404, "not_found_error", "There is no such route.", "See `/docs` for the routes of this server.")
     INVALID_MODEL = Kind(404, "invalid_request_error", "There is no such model.", "Use `emotion-v2`; `GET /v2/models` lists the models.")
-    METHOD_NOT_ALLOWED = Kind(405, "invalid_request_error", "This route does not take this method.", "See the `Allow` header for the methods that it takes.")
-    API_VERSION_SUNSET = Kind(410, "invalid_request_error", "Version 1 of the API ended on 2026-03-31.", "Use the V2 route that the message names.")
-    PAYLOAD_TOO_LARGE = Kind(413, "invalid_request_error", "The body is larger than 1 MiB.", "Send fewer or shorter messages in one request.")
-    TEXT_TOO_LONG = Kind(413, "invalid_request_error", "A text may hold at most 10,000 characters.", "Split the text into several messages.")
-    UNSUPPORTED_MEDIA_TYPE = Kind(415, "invalid_request_error", "The body must be application/json.", "Send `Content-Type: application/json`.")
+    METHOD_NOT_ALLOWED = Kind(
+        405, "invalid_request_error", "This route does not take this method.", "See the `Allow` header for the methods that it takes."
+    )
+    API_VERSION_SUNSET = Kind(
+        410, "invalid_request_error", "Version 1 of the API ended on 2026-03-31.", "Use the V2 route that the message names."
+    )
+    PAYLOAD_TOO_LARGE = Kind(
+        413, "invalid_request_error", "The body is larger than 1 MiB.", "Send fewer or shorter messages in one request."
+    )
+    TEXT_TOO_LONG = Kind(
+        413, "invalid_request_error", "A text may hold at most 10,000 characters.", "Split the text into several messages."
+    )
+    UNSUPPORTED_MEDIA_TYPE = Kind(
+        415, "invalid_request_error", "The body must be application/json.", "Send `Content-Type: application/json`."
+    )
     INVALID_VALUE = Kind(422, "invalid_request_error", "A field has a value that is not allowed.", "Change the field that `param` names.")
-    INVALID_ROLE = Kind(422, "invalid_request_error", "A role must be `user`, `assistant` or `system`.", "Change the role that `param` names.")
+    INVALID_ROLE = Kind(
+        422, "invalid_request_error", "A role must be `user`, `assistant` or `system`.", "Change the role that `param` names."
+    )
     INTERNAL = Kind(500, "server_error", "Something went wrong on our side.", "Try again; if it stays, give the operator the `request_id`.")
-    SERVICE_UNAVAILABLE = Kind(503, "server_error", "The server is shutting down or not ready.", "Try again after the seconds in `Retry-After`.")
-    MODEL_UNAVAILABLE = Kind(503, "server_error", "The emotion model cannot answer now.", "Try again after the seconds in `Retry-After`; `kaiko doctor` says what is wrong.")
+    SERVICE_UNAVAILABLE = Kind(
+        503, "server_error", "The server is shutting down or not ready.", "Try again after the seconds in `Retry-After`."
+    )
+    MODEL_UNAVAILABLE = Kind(
+        503,
+        "server_error",
+        "The emotion model cannot answer now.",
+        "Try again after the seconds in `Retry-After`; `kaiko doctor` says what is wrong.",
+    )
     OVERLOADED = Kind(503, "server_error", "The server is busy.", "Try again after the seconds in `Retry-After`.")
-    TIMEOUT = Kind(503, "server_error", "The request took too long.", "Send less in one request, or try again after the seconds in `Retry-After`.")
+    TIMEOUT = Kind(
+        503, "server_error", "The request took too long.", "Send less in one request, or try again after the seconds in `Retry-After`."
+    )
 
     @property
     def slug(self) -> str:

@@ -19,7 +19,9 @@ _MAX_EXTERNAL_ID: Final = 255
 _AHEAD: Final = timedelta(minutes=5)
 """How far a client's clock may be ahead of ours."""
 
-_VISIBLE: Final = re.compile(r"\S")
+_BLANK_CLASS: Final = r"\s\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe0e\ufe0f\ufeff"
+"""White space and what nobody sees: a text of these alone holds nothing to read."""
+_VISIBLE: Final = re.compile(f"[^{_BLANK_CLASS}]")
 _MOMENT: Final = re.compile(r"\d{4}-?(?:\d{2}-?\d{2}|W\d{2}-?\d)(?:[Tt ]\S+)?", re.ASCII)
 """The forms of ISO 8601; datetime.fromisoformat alone takes any character between date and time."""
 _ROLES: Final = ("user", "assistant", "system")
@@ -49,7 +51,7 @@ def _text(value: str) -> str:
     if len(value) > MAX_TEXT:
         raise _fault(Code.TEXT_TOO_LONG.slug)
     if _VISIBLE.search(value) is None:
-        raise _fault("blank")
+        raise _fault(kind="blank")
     return value
 
 
@@ -65,21 +67,21 @@ def _role(value: object) -> object:
 
 def _external_id(value: str) -> str:
     if not 0 < len(value.encode()) <= _MAX_EXTERNAL_ID:
-        raise _fault("external_id")
+        raise _fault(kind="external_id")
     return value
 
 
 def _timestamp(value: object, info: ValidationInfo) -> datetime:
     assert info.context is not None  # parse() gives it
     if not isinstance(value, str) or _MOMENT.fullmatch(value) is None:
-        raise _fault("no_moment")
+        raise _fault(kind="no_moment")
     try:
         moment = datetime.fromisoformat(value.upper())
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _fault("no_moment") from None
+        raise _fault(kind="no_moment") from None
     if moment > info.context["now"] + _AHEAD:
-        raise _fault("future")
+        raise _fault(kind="future")
     return moment
 
 
@@ -163,7 +165,7 @@ def _param(place: Sequence[int | str]) -> str:
 
 _TEXT: Final[dict[str, Any]] = {
     "type": "string",
-    "pattern": r"\S",
+    "pattern": f"[^{_BLANK_CLASS}]",
     "description": f"Not blank. Up to {MAX_TEXT:,} characters (Unicode code points); more: 413 `text_too_long`.",
 }
 _UNIT: Final[dict[str, Any]] = {"type": "number", "minimum": 0, "maximum": 1}

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from kaiko_server import serve
 from kaiko_server.cli.common import data_dir, database, now, run, settings_of
 from kaiko_server.keys.service import create_key, list_keys, load_pepper
+from kaiko_server.serve import run as run_server
 from kaiko_server.settings import Settings
 
-_TRY = '{"model": "emotion-v2", "messages": [{"role": "user", "content": {"text": "I got the job! I can\'t stop smiling."}}]}'
+_TRY = '{"model": "emotion-v2", "messages": [{"role": "user", "content": {"text": "I got the job! Still smiling."}}]}'
 
 
 @click.command("serve")
@@ -23,7 +23,7 @@ def command(host: str | None, port: int | None, workers: int | None, data_dir: P
     """Run the server until it is told to stop; SIGTERM lets requests in flight finish."""
     settings = settings_of(host=host, port=port, workers=workers, data_dir=data_dir)
     key = run(_first_key(settings))
-    sys.exit(serve.run(settings, ready=lambda url: _welcome(url, key, settings)))
+    sys.exit(run_server(settings, ready=lambda url: _welcome(url, key, settings)))
 
 
 async def _first_key(settings: Settings) -> str | None:

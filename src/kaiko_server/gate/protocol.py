@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from kaiko_server.errors import ApiError, Code
 from kaiko_server.gate.replies import error_reply
@@ -74,7 +74,7 @@ class Protocol(HttpToolsProtocol):
         del msg
         if self.transport.is_closing():
             return
-        cycle = self.cycle
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn sets it with the first request
         if cycle is not None and not cycle.response_complete and (cycle.response_started or not cycle.more_body):
             # The fault is in what follows a request that is still being answered: that answer goes first, and is the last.
             cycle.keep_alive = False

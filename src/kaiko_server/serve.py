@@ -1,0 +1,214 @@
+"""Processes and sockets around the application: starts, drains on SIGTERM, and says in one line why it cannot start."""
+
+import asyncio
+import logging
+import multiprocessing
+import signal
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from ipaddress import ip_address
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from threading import Thread
+from time import monotonic
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from kaiko_server.app import create_app
+from kaiko_server.errors import Code
+from kaiko_server.gate.logs import Forward
+from kaiko_server.gate.protocol import Protocol
+from kaiko_server.gate.traffic import Traffic
+from kaiko_server.settings import Settings, SettingsError
+
+_BACKLOG: Final = 2048
+_LOOK_S: Final = 0.05
+"""How often a draining server looks whether it is done."""
+_SOON_S: Final = 5.0
+"""A worker that ends sooner after its start than this would end again; the server stops rather than spin."""
+_STARTED_WITHIN_S: Final = 60.0
+FAILED: Final = 1
+Ready = Callable[[str], None]
+
+
+def run(settings: Settings, *, ready: Ready) -> int:
+    """Serve until told to stop, and give the exit code: 0 after SIGTERM or Ctrl-C, 1 when it could not start.
+
+    Parameters
+    ----------
+    settings
+        Where and how.
+    ready
+        Told the server's address once it answers.
+    """
+    try:
+        listener = _listen(settings.host, settings.port)
+    except OSError as error:
+        mend = "choose another with --port or KAIKO_PORT, or stop what runs there"
+        return _fail(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; {mend}")
+    url = _url(listener)
+    with listener:
+        if settings.workers == 1:
+            return _serve(settings, listener, partial(ready, url))
+        return _Workers(settings, listener).run(partial(_tell_when_ready, url, ready))
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"Error: {message}\n")
+    return FAILED
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    address = ip_address(host)
+    shown = ("[::1]" if address.version == 6 else "127.0.0.1") if address.is_unspecified else f"[{host}]" if address.version == 6 else host  # noqa: PLR2004 - IP
+    return f"http://{shown}:{port}"
+
+
+def _serve(settings: Settings, listener: socket.socket, started: Callable[[], None]) -> int:
+    """Run one server on *listener* in this process."""
+    try:
+        app = create_app(settings)
+    except SettingsError as error:
+        return _fail(str(error))
+    _forward_logs(app)
+    protocol = partial(Protocol, refused=partial(_refused, app), read_timeout_s=settings.request_timeout_s)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=protocol,  # type: ignore[arg-type] # uvicorn only calls it
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
+        backlog=_BACKLOG,
+    )
+    server = _Server(config, app.state.traffic, settings.drain_timeout_s, started)
+    try:
+        server.run(sockets=[listener])
+    except SystemExit:
+        return _fail(str(app.state.failure or "the server could not start"))
+    return 0
+
+
+def _forward_logs(app: FastAPI) -> None:
+    """Send what libraries log through our logger, which drops everything that could be a client's words."""
+    root = logging.getLogger()
+    root.handlers = [Forward(app.state.log)]
+    root.setLevel(logging.WARNING)
+
+
+def _refused(app: FastAPI, code: Code, request_id: str) -> None:
+    app.state.log.info("refused", request_id=request_id, code=code.slug)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, draining as we promise: requests in flight finish, new ones are told 503, and the exit code is 0."""
+
+    def __init__(self, config: uvicorn.Config, traffic: Traffic, drain_s: float, told: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._traffic = traffic
+        self._drain_s = drain_s
+        self._told = told
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle the signals that end a server; unlike uvicorn's own, do not raise them again at the end: that is not a crash."""
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        uvicorn_log = logging.getLogger("uvicorn.error")
+        uvicorn_log.setLevel(logging.CRITICAL)  # a failed start is told by run(), in one line and not in a traceback
+        await super().startup(sockets)
+        uvicorn_log.setLevel(logging.WARNING)
+        self._told()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._traffic.draining = True
+        end = monotonic() + self._drain_s
+        while self._traffic.in_flight and monotonic() < end and not self.force_exit:  # noqa: ASYNC110 - once in a server's life
+            await asyncio.sleep(_LOOK_S)
+        await super().shutdown(sockets)
+
+
+def _work(settings: Settings, listener: socket.socket) -> None:
+    """Be one of several workers."""
+    sys.exit(_serve(settings, listener, lambda: None))
+
+
+class _Workers:
+    """Several processes on one socket; one that dies is replaced, and a signal is passed on to all."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._processes: dict[BaseProcess, float] = {}
+        self._stopping = False
+
+    def run(self, announce: Callable[[], None]) -> int:
+        for sig in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sig, self._stop)
+        for _ in range(self._settings.workers):
+            self._start()
+        Thread(target=announce, daemon=True).start()
+        code = 0
+        while self._processes:
+            wait([process.sentinel for process in self._processes], timeout=1)
+            code = max(code, self._replace_the_dead())
+        return code
+
+    def _start(self) -> None:
+        process = multiprocessing.get_context("spawn").Process(target=_work, args=(self._settings, self._listener))
+        process.start()
+        self._processes[process] = monotonic()
+
+    def _replace_the_dead(self) -> int:
+        code = 0
+        for process in [p for p in self._processes if not p.is_alive()]:
+            lived = monotonic() - self._processes.pop(process)
+            if self._stopping:
+                continue
+            if lived < _SOON_S:
+                code = _fail("a worker ended right after its start")
+                self._stop(signal.SIGTERM, None)
+            else:
+                self._start()
+        return code
+
+    def _stop(self, sig: int, _frame: FrameType | None) -> None:
+        del sig
+        self._stopping = True
+        for process in self._processes:
+            process.terminate()
+
+
+def _tell_when_ready(url: str, ready: Ready) -> None:
+    """Ask until the workers answer, then tell."""
+    end = monotonic() + _STARTED_WITHIN_S
+    while monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=_SOON_S):  # noqa: S310 - our own address
+                ready(url)
+                return
+        except (urllib.error.URLError, OSError):
+            continue
