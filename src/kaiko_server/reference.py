@@ -24,8 +24,9 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def _settings() -> str:
-    rows = "\n".join(f"| `KAIKO_{f.name.upper()}` | {_default(f.default)} | {f.metadata['help']} |" for f in fields(Settings))
-    return f"{_NOTE}# Settings\n\nEnvironment variables; options of the command line win over them.\n\n| name | default | meaning |\n|---|---|---|\n{rows}\n"
+    rows = [f"| `KAIKO_{f.name.upper()}` | {_default(f.default)} | {f.metadata['help']} |" for f in fields(Settings)]
+    about = "Environment variables; options of the command line win over them."
+    return _page("Settings", about, "| name | default | meaning |", "|---|---|---|", *rows)
 
 
 def _default(value: object) -> str:
@@ -33,13 +34,19 @@ def _default(value: object) -> str:
 
 
 def _catalogue() -> str:
-    rows = "\n".join(f"| {c.value.status} | [`{c.slug}`]({c.slug}.md) | `{c.value.type}` | {c.value.public} |" for c in Code)
-    return f"{_NOTE}# Errors\n\nEvery error of every route has this shape and one of these codes.\n\n| status | code | type | meaning |\n|---|---|---|---|\n{rows}\n"
+    rows = [f"| {c.value.status} | [`{c.slug}`]({c.slug}.md) | `{c.value.type}` | {c.value.public} |" for c in Code]
+    about = "Every error of every route has one shape and one of these codes."
+    return _page("Errors", about, "| status | code | type | meaning |", "|---|---|---|---|", *rows)
 
 
 def _error(code: Code) -> str:
     body = json.dumps(ApiError(code).body("req-0123456789abcdef01234567"), indent=2)
-    return f"{_NOTE}# `{code.slug}`\n\nStatus {code.value.status}, type `{code.value.type}`.\n\n{code.value.public}\n\n**What to do.** {code.value.mend}\n\n```json\n{body}\n```\n"
+    told = f"Status {code.value.status}, type `{code.value.type}`. {code.value.public}"
+    return _page(f"`{code.slug}`", told, f"**What to do.** {code.value.mend}", "", "```json", body, "```")
+
+
+def _page(title: str, about: str, *lines: str) -> str:
+    return f"{_NOTE}# {title}\n\n{about}\n\n" + "\n".join(lines) + "\n"
 
 
 def main() -> None:
