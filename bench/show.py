@@ -12,7 +12,7 @@ from bench.rounds import BATCH_TEXTS
 
 _BEGIN, _END = "<!-- bench:begin -->", "<!-- bench:end -->"
 _BLOCKS = " ▏▎▍▌▋▊▉█"
-_WIDTH = 16
+_WIDTH = 12
 """Characters of the longest bar."""
 
 
