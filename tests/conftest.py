@@ -1,12 +1,13 @@
 """What tests of every folder use: a clock that is set by hand, a data directory, a real database in it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from kaiko_server.store.sqlite import SqliteDatabase
+from tests.live import Server
 
 
 class Clock:
@@ -48,3 +49,11 @@ async def db(anyio_backend: str, data_dir: Path) -> AsyncIterator[SqliteDatabase
     database = await SqliteDatabase.open(data_dir)
     yield database
     await database.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests that leave it as they found it."""
+    running = Server(tmp_path_factory.mktemp("server") / "var", KAIKO_LOG_LEVEL="debug")
+    yield running
+    running.stop()

@@ -15,7 +15,21 @@ from kaiko_server.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "kaiko_server"
-FEATURES = {"analysis", "contexts", "trajectory", "chat", "keys", "partners", "projects", "usage", "audit", "health", "models", "console", "bulk"}
+FEATURES = {
+    "analysis",
+    "contexts",
+    "trajectory",
+    "chat",
+    "keys",
+    "partners",
+    "projects",
+    "usage",
+    "audit",
+    "health",
+    "models",
+    "console",
+    "bulk",
+}
 
 
 def module_of(path):

@@ -95,6 +95,7 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whom to believe is for gate/transport to say
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
         backlog=_BACKLOG,
     )

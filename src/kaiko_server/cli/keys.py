@@ -47,7 +47,7 @@ def command() -> None:
 @command.command("create")
 @click.option("--project", default="default", show_default=True, help="Project; made if there is none of the name.")
 @click.option("--environment", type=click.Choice(ENVIRONMENTS), default="live", show_default=True, help="Live and test data never meet.")
-@click.option("--name", default="", help="What the key is for, to tell it from others.")
+@click.option("--name", default="unnamed", show_default=True, help="What the key is for, to tell it from others.")
 @click.option("--expires", type=Expiry(), help="From when on it is refused: 2027-01-31, or 30d, 12h, 15m.")
 @as_json
 @data_dir

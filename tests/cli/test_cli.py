@@ -1,0 +1,134 @@
+"""The command line as a person and a script use it: the real command, in a process of its own."""
+
+import json
+import stat
+
+from tests.live import kaiko
+
+
+def test_help_names_every_command():
+    """`kaiko --help` says what there is, and each command explains itself."""
+    found = kaiko("--help")
+    assert found.returncode == 0
+    for name in ("serve", "keys", "analyze", "doctor", "migrate"):
+        assert name in found.stdout
+        assert kaiko(name, "--help").returncode == 0
+
+
+def test_a_key_is_shown_once(tmp_path):
+    """`create --json` prints one object with id and key; the list never holds the key again."""
+    made = json.loads(
+        kaiko("keys", "create", "--project", "shop", "--environment", "test", "--name", "till", "--json", data_dir=tmp_path).stdout
+    )
+    assert made["key"].startswith("kaiko_test_")
+    listed = kaiko("keys", "list", "--json", data_dir=tmp_path).stdout
+    assert made["key"] not in listed
+    (entry,) = json.loads(listed)
+    assert (entry["id"], entry["project"], entry["environment"], entry["name"], entry["status"]) == (
+        made["id"],
+        "shop",
+        "test",
+        "till",
+        "active",
+    )
+    assert "key" not in entry
+    assert made["id"] in kaiko("keys", "list", data_dir=tmp_path).stdout
+
+
+def test_every_command_takes_a_data_dir(tmp_path):
+    """`--data-dir` wins over the environment."""
+    kaiko("keys", "create", "--data-dir", tmp_path / "a", data_dir=tmp_path / "b")
+    assert (tmp_path / "a" / "kaiko.db").exists()
+    assert not (tmp_path / "b").exists()
+    assert kaiko("migrate", "--data-dir", tmp_path / "c").returncode == 0
+    assert (tmp_path / "c" / "kaiko.db").exists()
+
+
+def test_revoking_what_is_not_there(tmp_path):
+    """An unknown id is one clear line and exit code 1; the same key twice is no error."""
+    found = kaiko("keys", "revoke", "key_unknown", data_dir=tmp_path)
+    assert found.returncode == 1
+    assert found.stderr.count("\n") == 1
+    made = json.loads(kaiko("keys", "create", "--json", data_dir=tmp_path).stdout)
+    for _ in range(2):
+        assert json.loads(kaiko("keys", "revoke", made["id"], "--json", data_dir=tmp_path).stdout)["status"] == "revoked"
+
+
+def test_bad_expiries_are_explained(tmp_path):
+    """A date in the past or no date at all is refused with what would be right."""
+    for value in ("2020-01-01", "soon", "30x"):
+        found = kaiko("keys", "create", "--expires", value, data_dir=tmp_path)
+        assert found.returncode == 2
+        assert value in found.stderr
+    made = json.loads(kaiko("keys", "create", "--expires", "30d", "--json", data_dir=tmp_path).stdout)
+    assert made["expires_at"] > made["created_at"]
+
+
+def test_analyze_for_people():
+    """One text is drawn with bars, a label for each of the six and the three dimensions."""
+    shown = kaiko("analyze", "I'm so grateful to my sister").stdout
+    for word in ("joy", "love", "sadness", "anger", "fear", "surprise", "valence", "arousal", "intensity", "█"):
+        assert word in shown
+
+
+def test_analyze_for_machines():
+    """`--json` gives one object a line, with the number of the line it was read from; blank lines are passed over."""
+    found = kaiko("analyze", "-", "--json", stdin="hello\n\n  \nso sad today\n")
+    assert found.returncode == 0
+    items = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [(item["line"], item["text"]) for item in items] == [(1, "hello"), (4, "so sad today")]
+    assert found.stderr == ""
+
+
+def test_analyze_says_what_it_did_not_read():
+    """A line that is too long is named on standard error and not repeated; the others are read, and the exit code is 1."""
+    found = kaiko("analyze", "-", stdin="hello\n" + "secret" * 2000 + "\nbye\n")
+    assert found.returncode == 1
+    assert found.stderr == "line 2: not read: longer than 10,000 characters\n"
+    assert "hello" in found.stdout
+    assert "bye" in found.stdout
+
+
+def test_analyze_reads_a_long_file_in_pieces():
+    """A thousand lines are all read, in order."""
+    found = kaiko("analyze", "-", "--json", stdin="".join(f"line number {n}\n" for n in range(1000)))
+    assert [json.loads(line)["text"] for line in found.stdout.splitlines()] == [f"line number {n}" for n in range(1000)]
+
+
+def test_doctor_finds_nothing_wrong_on_a_fresh_machine(tmp_path):
+    """Before the first start all is well, and looking changes nothing."""
+    found = kaiko("doctor", data_dir=tmp_path / "var", KAIKO_PORT=0)
+    assert found.returncode == 0, found.stdout
+    assert not (tmp_path / "var").exists()
+
+
+def test_doctor_says_how_to_mend_it(tmp_path):
+    """An open folder, an open pepper and a broken database are each named, with the command that mends them; exit code 1."""
+    var = tmp_path / "var"
+    kaiko("keys", "create", data_dir=var)
+    var.chmod(0o755)
+    (var / "pepper").chmod(0o644)
+    found = kaiko("doctor", "--json", data_dir=var, KAIKO_PORT=0)
+    assert found.returncode == 1
+    wrong = {f["what"]: f["mend"] for f in json.loads(found.stdout) if not f["ok"]}
+    assert set(wrong) == {"data folder", "pepper"}
+    assert f"chmod 700 {var}" in wrong["data folder"]
+    assert f"chmod 600 {var / 'pepper'}" in wrong["pepper"]
+    (var / "kaiko.db").write_bytes(b"this is no database" * 1000)
+    assert any(f["what"] == "database" and not f["ok"] for f in json.loads(kaiko("doctor", "--json", data_dir=var, KAIKO_PORT=0).stdout))
+
+
+def test_doctor_names_a_missing_pepper(tmp_path):
+    """In production the pepper must be given, and doctor says how to make one."""
+    found = kaiko("doctor", data_dir=tmp_path, KAIKO_ENVIRONMENT="production", KAIKO_PORT=0)
+    assert found.returncode == 1
+    assert "openssl rand -hex 32" in found.stdout
+
+
+def test_files_are_private(tmp_path):
+    """What the command line makes is for its user alone."""
+    var = tmp_path / "var"
+    kaiko("keys", "create", data_dir=var)
+    assert stat.S_IMODE(var.stat().st_mode) == 0o700
+    for path in var.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600

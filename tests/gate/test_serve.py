@@ -1,0 +1,121 @@
+"""Starting and stopping: drain, exit codes, several workers, one clear line when it cannot start."""
+
+import json
+import signal
+import threading
+
+import pytest
+
+from tests.live import Server, kaiko
+
+ANALYSIS = "/v2/emotions/analysis"
+LONG = {"model": "emotion-v2", "messages": [{"content": {"text": "It rained all day and nobody came to see me. " * 150}}] * 15}
+
+
+def read_all(connection):
+    with connection:
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_sigterm_drains(tmp_path):
+    """A request in flight is answered whole, a new one meanwhile gets 503 with Retry-After, and the exit code is 0."""
+    server = Server(tmp_path / "var")
+    in_flight = server.send(ANALYSIS, LONG)
+    server.await_in_flight(2)
+    server.process.send_signal(signal.SIGTERM)
+    replies = (server.request("GET", "/v2/models") for _ in range(1000))
+    refused = next(r for r in replies if r.status != 200)
+    assert (refused.status, refused.error["code"]) == (503, "service_unavailable")
+    assert int(refused.headers["retry-after"]) > 0
+    assert server.request("GET", "/healthz").status == 200
+    answer = read_all(in_flight)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["messages"]) == 15
+    assert server.process.wait(timeout=60) == 0
+
+
+def test_a_deadline_ends_what_takes_too_long(tmp_path):
+    """A request past the time limit gets 503 `timeout`, and the server answers the next one."""
+    server = Server(tmp_path / "var", KAIKO_REQUEST_TIMEOUT_S="0.5")
+    try:
+        reply = server.request("POST", ANALYSIS, LONG)
+        assert (reply.status, reply.error["code"]) == (503, "timeout")
+        assert server.analyse("hello")["emotions"]["user"]["text"] == "hello"
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_full_queue_refuses_at_the_door(tmp_path):
+    """More texts than may wait get 503 `overloaded` at once; fewer are answered."""
+    server = Server(tmp_path / "var", KAIKO_QUEUE_TEXTS="3")
+    try:
+        reply = server.request("POST", ANALYSIS, {"model": "emotion-v2", "messages": [{"content": "ok"}] * 4})
+        assert (reply.status, reply.error["code"]) == (503, "overloaded")
+        assert int(reply.headers["retry-after"]) > 0
+        assert len(server.analyse("a", "b", "c")["messages"]) == 3
+    finally:
+        assert server.stop() == 0
+
+
+def test_clients_that_hang_up_leave_nothing_behind(tmp_path):
+    """After many clients have gone before their answers, nothing is in flight and the next is answered."""
+    server = Server(tmp_path / "var")
+    try:
+        for _ in range(20):
+            server.send(ANALYSIS, LONG).close()
+        assert server.analyse("hello")["emotions"]["user"]["text"] == "hello"
+        server.await_in_flight(1)
+    finally:
+        assert server.stop() == 0
+
+
+def test_several_workers_share_keys_and_stop_together(tmp_path):
+    """With two workers every request is answered by one or the other, and SIGTERM ends both with 0."""
+    server = Server(tmp_path / "var", workers=2)
+    threads = [threading.Thread(target=server.analyse, args=("hello",)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert server.analyse("hello")["usage"]["total_tokens"] == 3
+    assert server.stop() == 0
+
+
+def test_a_second_start_shows_no_key(tmp_path):
+    """The first key is shown once; the data of the first run are there in the second."""
+    first = Server(tmp_path / "var")
+    assert first.stop() == 0
+    second = Server(tmp_path / "var")
+    try:
+        assert second.key is None
+        assert second.request("GET", "/v2/models", key=first.key).status == 200
+    finally:
+        second.stop()
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"KAIKO_PORT": "http"}, "KAIKO_PORT"),
+        ({"KAIKO_ENVIRONMENT": "production"}, "KAIKO_PEPPER"),
+        ({"KAIKO_PEPPER": "short"}, "KAIKO_PEPPER"),
+        ({"KAIKO_TRUSTED_PROXIES": "not an address"}, "KAIKO_TRUSTED_PROXIES"),
+        ({"KAIKO_DATA_DIR": "/dev/null/var"}, "/dev/null"),
+    ],
+)
+def test_what_cannot_start_says_why_in_a_line(tmp_path, environment, said):
+    """A wrong setting ends the start with exit code 1 and one line that names it; no traceback."""
+    found = kaiko("serve", **({"KAIKO_DATA_DIR": tmp_path / "var", "KAIKO_PORT": 0} | environment))
+    assert found.returncode == 1
+    assert found.stderr.count("\n") == 1
+    assert said in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_taken_port_is_said(server):
+    """A port in use is named, with how to take another."""
+    found = kaiko("serve", "--port", server.port, data_dir=server.data_dir)
+    assert found.returncode == 1
+    assert f"{server.port}" in found.stderr
+    assert "KAIKO_PORT" in found.stderr
+    assert "Traceback" not in found.stderr

@@ -1,0 +1,61 @@
+"""The routes for operators, and the docs page as a person sees it in a real browser."""
+
+import shutil
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+
+def test_health_needs_no_key(server):
+    """`/healthz` and `/readyz` answer 200 without a key while all is well."""
+    for path in ("/healthz", "/readyz"):
+        reply = server.request("GET", path, key=None)
+        assert (reply.status, reply.json) == (200, {"status": "ok"})
+
+
+def test_metrics_count_by_route(server):
+    """Metrics are Prometheus text, by route template and never by path."""
+    server.request("GET", "/v2/models")
+    server.request("GET", "/some/path/that/is/unknown")
+    body = server.request("GET", "/metrics", key=None).body.decode()
+    assert 'kaiko_http_requests_total{method="GET",route="/v2/models",status="200"}' in body
+    assert "unknown" not in body
+    assert "kaiko_model_ready 1.0" in body
+
+
+def test_models_are_listed(server):
+    """`GET /v2/models` needs a key and names the model, its alias and its version."""
+    assert server.request("GET", "/v2/models", key=None).status == 401
+    (model,) = server.request("GET", "/v2/models").json["data"]
+    assert model["id"] == "emotion-v2"
+    assert model["aliases"] == ["emotion-1"]
+    assert model["version"].startswith("emotion-v2+")
+
+
+@pytest.fixture
+def page():
+    """A page of a real browser that reports whatever it tried to load."""
+    chromium = shutil.which("chromium")
+    assert chromium, "chromium is needed: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"],
+        )
+        yield browser.new_page()
+        browser.close()
+
+
+def test_the_docs_page_works_without_the_internet(server, page):
+    """The page shows every operation, tries one out, and loads nothing from anywhere but this server."""
+    asked, complaints = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.goto(f"{server.url}/docs")
+    page.wait_for_selector("text=/v2/emotions/analysis")
+    page.click("text=Can it take requests?")
+    page.click("button:has-text('Try it out')")
+    page.click("button:has-text('Execute')")
+    page.wait_for_selector(".live-responses-table .response-col_status:has-text('200')")
+    assert all(url.startswith((server.url, "data:")) for url in asked)
+    assert not complaints

@@ -1,0 +1,58 @@
+"""The OpenAPI document that is served, held against the server that serves it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import schemathesis
+
+from kaiko_server import reference
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_schemathesis_finds_no_fault(server, tmp_path):
+    """All checks of schemathesis, good data and bad, on every operation of the served document: no failure."""
+    config = tmp_path / "schemathesis.toml"
+    config.write_text("[generation]\nmax-examples = 40\n", encoding="utf-8")
+    found = subprocess.run(
+        [
+            Path(sys.executable).with_name("schemathesis"), "--config-file", config, "run", f"{server.url}/openapi.json",
+            "--header", f"x-api-key: {server.key}", "--checks", "all", "--seed", "1", "--workers", "1", "--no-color",
+            "--phases", "examples,coverage,fuzzing",
+        ],
+        capture_output=True, text=True, timeout=300, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout[-6000:]
+
+
+def test_every_route_is_described(server):
+    """Each operation says what it answers, 500 and 503 included, with the one shape of error."""
+    document = server.request("GET", "/openapi.json", key=None).json
+    assert schemathesis.openapi.from_dict(document)
+    operations = {(method.upper(), path) for path, entry in document["paths"].items() for method in entry}
+    assert operations == {
+        ("POST", "/v2/emotions/analysis"), ("POST", "/v2/emotions/batch-analysis"), ("GET", "/v2/models"),
+        ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"),
+    }  # fmt: skip
+    for path, entry in document["paths"].items():
+        for operation in entry.values():
+            assert {"200", "405", "500", "503"} <= set(operation["responses"])
+            if path.startswith("/v2"):
+                assert {"401", "403"} <= set(operation["responses"])
+                assert operation["security"] == [{"apiKey": []}, {"bearer": []}]
+
+
+def test_a_reply_is_as_described(server):
+    """The item's schema names every field that an item has, and requires them all."""
+    document = server.request("GET", "/openapi.json", key=None).json
+    item = server.analyse("hello")["emotions"]["user"]
+    assert set(document["components"]["schemas"]["EmotionItem"]["properties"]) == set(item)
+
+
+def test_the_written_reference_is_current():
+    """docs/reference is what the code would write today."""
+    for name, text in reference.pages():
+        assert (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8") == text, f"{name}: run `make docs`"
+    assert json.loads((ROOT / "docs" / "reference" / "openapi.json").read_text(encoding="utf-8"))["info"]["title"] == "Kaiko API"
