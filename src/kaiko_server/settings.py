@@ -68,7 +68,8 @@ def _parse(name: str, text: str, default: object) -> object:
         if isinstance(default, int | float):
             return type(default)(text)
     except (ValueError, KeyError):
-        message = f"{name}={text!r} is not a {type(default).__name__}"
+        kind = {bool: "true or false", int: "a whole number"}.get(type(default), "a number")
+        message = f"{name}={text!r} is not {kind}"
         raise SettingsError(message) from None
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())

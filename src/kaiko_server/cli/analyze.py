@@ -4,20 +4,22 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import TextIO
+from itertools import count, islice
+from typing import BinaryIO
 
 import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from kaiko_server.cli.common import as_json, data_dir
+from kaiko_server.cli.common import as_json, data_dir, one_line
 from kaiko_server.engine.language import detect_language
 from kaiko_server.engine.onnx import OnnxSession
 from kaiko_server.reading.item import emotion_item
 
 MAX_CHARACTERS = 10_000
+_MAX_BYTES = 4 * (MAX_CHARACTERS + 2)
+"""A line of more bytes is too long, whatever its characters; with room for its end."""
 _AT_ONCE = 128
 """Texts read together: enough for speed, few enough that the first lines show at once and memory stays level."""
 _COLOURS = {
@@ -30,7 +32,8 @@ _SHOWN_TEXT = 38
 
 @dataclass(frozen=True)
 class _Line:
-    number: int
+    number: int | None
+    """In standard input, from 1."""
     text: str
 
 
@@ -42,8 +45,9 @@ class _Line:
 def command(text: str, as_json: bool, detailed: bool, data_dir: object) -> None:  # noqa: ARG001, FBT001 - every command takes --data-dir
     """Read TEXT, or with - one text a line from standard input. Nothing is kept."""
     many = text == "-"
-    lines = _lines(sys.stdin) if many else iter([_Line(1, text)])
-    session = OnnxSession.load(threads=0)
+    lines = _lines(sys.stdin.buffer) if many else iter([_Line(None, text)])
+    with one_line():
+        session = OnnxSession.load(threads=0)
     ok, empty = True, True
     with _progress(shown=many and sys.stderr.isatty() and not sys.stdout.isatty()) as progress:
         task = progress.add_task("read")
@@ -60,23 +64,31 @@ def command(text: str, as_json: bool, detailed: bool, data_dir: object) -> None:
     sys.exit(0 if ok else 1)
 
 
-def _lines(source: TextIO) -> Iterator[_Line]:
-    for number, line in enumerate(source, 1):
-        if line.strip():
-            yield _Line(number, line.rstrip("\r\n"))
+def _lines(source: BinaryIO) -> Iterator[_Line]:
+    """Give the lines that hold something; what is not UTF-8 comes as lone surrogates, and no line is held beyond what may be read."""
+    for number in count(1):
+        line = source.readline(_MAX_BYTES)
+        if not line:
+            return
+        end = line
+        while len(end) == _MAX_BYTES and not end.endswith(b"\n"):
+            end = source.readline(_MAX_BYTES)
+        text = line.decode("utf-8", "surrogateescape").rstrip("\r\n")
+        if text.strip() or end is not line:
+            yield _Line(number, text)
 
 
 def _refused(line: _Line) -> bool:
     """Say on standard error why a line is not read, if it is not; the text itself is not repeated."""
     why = None
-    if not line.text.strip():
-        why = "there is no text"
-    elif len(line.text) > MAX_CHARACTERS:
+    if len(line.text) > MAX_CHARACTERS:
         why = f"longer than {MAX_CHARACTERS:,} characters"
+    elif not line.text.strip():
+        why = "there is no text"
     elif not line.text.isascii() and any("\ud800" <= c <= "\udfff" for c in line.text):
         why = "not valid UTF-8"
     if why:
-        click.echo(f"line {line.number}: not read: {why}", err=True)
+        click.echo(f"line {line.number}: not read: {why}" if line.number else f"Error: {why}", err=True)
     return why is not None
 
 
@@ -142,7 +154,9 @@ def _row(item: dict[str, object], *, first: bool) -> None:
     console = Console(highlight=False)
     if first:
         console.print(f"[bold]{'text':<{_SHOWN_TEXT}}  {'emotion':<9}{'sure':>5}  {'- valence +':^11}  {'intensity':<10}[/]")
-    row = Text(" ".join(str(item["text"]).split()))
+    # What a terminal could take for a command is not shown; the joiner of emoji is no such thing.
+    shown = "".join(c if c.isprintable() or c == "\u200d" else " " for c in str(item["text"]))
+    row = Text(" ".join(shown.split()))
     row.truncate(_SHOWN_TEXT, overflow="ellipsis", pad=True)
     category = str(item["category"])
     row.append(f"  {category:<9}", style=f"bold {_COLOURS[category]}")

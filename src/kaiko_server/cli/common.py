@@ -33,8 +33,9 @@ def one_line() -> Iterator[None]:
     """Turn the errors that a user can do something about into one line on standard error and exit code 1."""
     try:
         yield
-    except (SettingsError, StoreError, KeyNotFoundError, ValueError) as error:
-        raise click.ClickException(str(error.args[0] if error.args else error)) from None
+    except (SettingsError, StoreError, KeyNotFoundError, OSError, ValueError) as error:
+        message = str(error) if isinstance(error, OSError) else str(error.args[0] if error.args else error)
+        raise click.ClickException(message.splitlines()[0]) from None
 
 
 def settings_of(**given: object) -> Settings:

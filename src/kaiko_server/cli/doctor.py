@@ -4,12 +4,14 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import click
@@ -22,6 +24,8 @@ from kaiko_server.store.db import StoreError
 from kaiko_server.store.sqlite import FILE_NAME, pending_migrations
 
 _MIN_FREE_BYTES = 200 * 1024 * 1024
+_WORKER_BYTES = 300 * 1024 * 1024
+"""What one server process takes at full load, with room (docs/guide/performance.md)."""
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -57,7 +61,7 @@ def command(as_json: bool, data_dir: Path | None) -> None:  # noqa: FBT001 - cli
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at one thing after the other; nothing is changed."""
-    checks: tuple[Callable[[Settings], Finding], ...] = (_python, _model, _folder, _database, _pepper, _port, _disk)
+    checks: tuple[Callable[[Settings], Finding], ...] = (_python, _model, _folder, _database, _pepper, _port, _memory, _disk)
     for check in checks:
         yield check(settings)
 
@@ -118,9 +122,40 @@ def _port(settings: Settings) -> Finding:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            mend = "a server runs there already, or choose another with KAIKO_PORT"
+            if _is_kaiko(settings):
+                return Finding("port", ok=True, found=f"{settings.host}:{settings.port}, where Kaiko runs")
+            mend = "another server runs there already, or choose another with KAIKO_PORT"
             return Finding("port", ok=False, found=f"{settings.host}:{settings.port} {error.strerror}", mend=mend)
     return Finding("port", ok=True, found=f"{settings.host}:{settings.port} is free")
+
+
+def _is_kaiko(settings: Settings) -> bool:
+    connection = HTTPConnection(settings.host, settings.port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return (connection.getresponse().headers["x-request-id"] or "").startswith("req-")
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _memory(settings: Settings) -> Finding:
+    need = settings.workers * _WORKER_BYTES
+    free = _available_bytes()
+    mend = "stop something else, give the container more, or lower KAIKO_WORKERS"
+    return Finding("memory", free >= need, f"{free / 1e9:.1f} GB available, {need / 1e9:.1f} GB needed", mend)
+
+
+def _available_bytes() -> int:
+    """Give what a new process can have: of the machine, and of the container where it is less."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    meminfo, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+    if meminfo.exists() and (line := re.search(r"MemAvailable: +(\d+) kB", meminfo.read_text(encoding="ascii"))):
+        found.append(int(line[1]) * 1024)
+    if (group / "memory.max").exists() and (limit := (group / "memory.max").read_text(encoding="ascii").strip()).isdigit():
+        found.append(int(limit) - int((group / "memory.current").read_text(encoding="ascii")))
+    return min(found)
 
 
 def _disk(settings: Settings) -> Finding:

@@ -1,6 +1,8 @@
 """``kaiko serve``: the server, and on the very first start a project and a key to try it with."""
 
+import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,9 +11,9 @@ import click
 from kaiko_server.cli.common import data_dir, database, now, run, settings_of
 from kaiko_server.keys.service import create_key, list_keys, load_pepper
 from kaiko_server.serve import run as run_server
-from kaiko_server.settings import Settings
+from kaiko_server.settings import Settings, load
 
-_TRY = '{"model": "emotion-v2", "messages": [{"role": "user", "content": {"text": "I got the job! Still smiling."}}]}'
+_TRY = '{"model": "emotion-v2", "messages": [{"content": {"text": "I got the job!"}}]}'
 
 
 @click.command("serve")
@@ -22,29 +24,45 @@ _TRY = '{"model": "emotion-v2", "messages": [{"role": "user", "content": {"text"
 def command(host: str | None, port: int | None, workers: int | None, data_dir: Path | None) -> None:
     """Run the server until it is told to stop; SIGTERM lets requests in flight finish."""
     settings = settings_of(host=host, port=port, workers=workers, data_dir=data_dir)
-    key = run(_first_key(settings))
-    sys.exit(run_server(settings, ready=lambda url: _welcome(url, key, settings)))
+    key, any_key = run(_first_key(settings))
+    sys.exit(run_server(settings, ready=lambda url: _welcome(url, key, any_key=any_key, settings=settings)))
 
 
-async def _first_key(settings: Settings) -> str | None:
-    """Make a project and a key when there is none yet, in development; elsewhere an operator makes them."""
+async def _first_key(settings: Settings) -> tuple[str | None, bool]:
+    """Give the key that was made, if any, and whether there are keys.
+
+    The first start in development makes a project and a key; elsewhere an operator makes them.
+    """
     async with database(settings) as db:
         pepper = load_pepper(settings)
-        if not settings.development or await list_keys(db):
-            return None
+        there_are_some = bool(await list_keys(db))
+        if there_are_some or not settings.development:
+            return None, there_are_some
         made = await create_key(db, pepper, project="default", environment="live", name="first key", clock=now)
-        return made.key
+        return made.key, True
 
 
-def _welcome(url: str, key: str | None, settings: Settings) -> None:
+def _welcome(url: str, key: str | None, *, any_key: bool, settings: Settings) -> None:
     """Say where the server is and how to try it; the key goes to the terminal alone, never to the log."""
-    bold = {"bold": True}
-    click.echo()
-    click.echo("  Kaiko listens on " + click.style(url, **bold) + f"   docs: {url}/docs   data: {settings.data_dir}")
+    click.echo(f"\n  Kaiko listens on {click.style(url, bold=True)}")
+    click.echo(f"  docs: {url}/docs   data: {settings.data_dir}\n")
+    another = click.style(_another_key(settings), bold=True)
     if key is None:
-        click.echo("  Keys are there already; `kaiko keys create` makes another.\n")
+        click.echo(
+            f"  {'Keys are there already' if any_key else 'There is no key yet'}; this makes {'another' if any_key else 'one'}: {another}\n"
+        )
         return
-    click.echo("  Your first API key, shown this once: " + click.style(key, **bold))
-    click.echo("\n  Try it:\n")
-    click.echo(f"  curl -s {url}/v2/emotions/analysis -H 'x-api-key: {key}' -H 'content-type: application/json' \\")
+    click.echo(
+        f"  Your first API key, shown this once:\n\n    {click.style(key, bold=True)}\n\n  This makes another: {another}\n\n  Try it:\n"
+    )
+    click.echo(f"  curl -s {url}/v2/emotions/analysis \\\n    -H 'x-api-key: {key}' \\\n    -H 'content-type: application/json' \\")
     click.echo(f"    -d {shlex.quote(_TRY)}\n")
+
+
+def _another_key(settings: Settings) -> str:
+    """Give the command that makes a key for this server, as it can be typed here."""
+    program = Path(sys.argv[0])
+    words = ["kaiko" if shutil.which("kaiko") else os.path.relpath(program), "keys", "create"]
+    if settings.data_dir != load().data_dir:
+        words += ["--data-dir", str(settings.data_dir)]
+    return shlex.join(words)

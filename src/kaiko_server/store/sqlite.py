@@ -394,7 +394,7 @@ def pending_migrations(data_dir: Path) -> int:
     """
     path = data_dir / FILE_NAME
     with _told(path), closing(_connect(path, _BUSY_TIMEOUT_S, reader=True)) as raw:
-        verdict = raw.pragma("quick_check(1)")
+        verdict = raw.pragma("quick_check", 1)
         if verdict != "ok":
             message = f"{path}: damaged: {verdict}"
             raise UnavailableError(message)
