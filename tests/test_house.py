@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
 
 from kaiko_server.errors import Code
 from kaiko_server.settings import Settings
@@ -57,7 +58,7 @@ def ours():
 
 
 def layer(name):
-    """The floor a module lives on; imports go down, or to a neighbour where `may_meet` says so."""
+    """The floor a module lives on; imports go down, or to a neighbour where MEETINGS says so."""
     parts = name.split(".")[1:]
     if not parts:
         return 9
@@ -69,11 +70,17 @@ def layer(name):
     return {"gate": 3, "parts": 4, "reading": 5, "engine": 6, "store": 6, "providers": 6, "errors": 7, "settings": 7}[first]
 
 
+def room(name):
+    """The folder, or the module that stands beside the folders."""
+    return name.split(".")[1] if "." in name else ""
+
+
 MEETINGS = {
-    ("gate", "gate"), ("engine", "engine"), ("store", "store"), ("reading", "reading"), ("cli", "cli"), ("providers", "providers"),
-    ("cli", "serve"), ("serve", "app"), ("reference", "app"), ("cli", "app"), ("parts", "keys"), ("keys", "projects"), ("queries", "store"),
+    ("cli", "serve"), ("serve", "app"), ("reference", "app"),
+    ("contexts", "analysis"), ("contexts", "trajectory"), ("chat", "analysis"), ("chat", "contexts"), ("chat", "usage"),
+    ("keys", "projects"), ("parts", "keys"), ("health", "parts"),
 }  # fmt: skip
-"""Rooms on one floor that may open into each other."""
+"""Rooms on one floor of which the first may open the door of the second."""
 
 
 def test_imports_go_down():
@@ -82,12 +89,38 @@ def test_imports_go_down():
     for name, targets in ours().items():
         for target in targets:
             here, there = layer(name), layer(target)
-            rooms = (name.split(".")[1], target.split(".")[1]) if "." in name and "." in target else ("", "")
-            same_feature = rooms[0] == rooms[1]
-            meets = rooms in MEETINGS or same_feature or (name.endswith(".queries") and target == "kaiko_server.store.db")
+            rooms = (room(name), room(target))
+            meets = rooms[0] == rooms[1] or rooms in MEETINGS or (name.endswith(".queries") and target == "kaiko_server.store.db")
             if there < here or (there == here and not meets):
                 wrong.append(f"{name} ({here}) -> {target} ({there})")
     assert not wrong
+
+
+def test_the_sql_of_a_feature_is_its_own():
+    """Queries are called by their own feature's service alone; another feature asks that service."""
+    for name, targets in ours().items():
+        for target in targets:
+            if target.endswith(".queries"):
+                assert name == target.replace(".queries", ".service"), f"{name} -> {target}"
+
+
+def test_sql_is_where_sql_belongs():
+    """A statement that names a table stands in a feature's queries.py or in store/, so that a change of the schema is found."""
+    statement = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE)\b.*\b(FROM|INTO|SET|TABLE|VALUES)\b", re.DOTALL)
+    for name, tree in MODULES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and statement.match(node.value):
+                assert name.endswith(".queries") or room(name) == "store", f"{name}:{node.lineno}"
+
+
+def test_the_science_knows_names_and_numbers_only():
+    """`reading` is pure: of ours it imports the label names and the scores, and nothing that reads files, time or the network."""
+    pure = {"collections", "dataclasses", "enum", "functools", "hashlib", "itertools", "math", "re", "statistics", "struct", "typing"}
+    for name, tree in MODULES.items():
+        if room(name) == "reading":
+            for target, line in imports(tree):
+                known = target == "kaiko_server.engine.model" or target.startswith("kaiko_server.reading")
+                assert known or target.split(".")[0] in pure, f"{name}:{line} {target}"
 
 
 def test_no_cycles():
@@ -113,14 +146,15 @@ HOMES = {
     "numpy": {"engine.onnx", "engine.batcher", "engine.scores"},
     "click": {"cli"},
     "rich": {"cli"},
-    "fastapi": {"app", "gate", "routes", "health", "reference"},
-    "starlette": {"app", "gate", "routes", "health", "parts", "reference"},
+    "fastapi": {"app", "serve", "gate", "routes", "health.docs"},
+    "starlette": {"app", "gate", "routes", "health.sunset", "parts"},
     "uvicorn": {"serve", "gate"},
     "uvloop": {"serve"},
-    "structlog": {"gate", "serve", "app"},
-    "prometheus_client": {"gate"},
-    "pydantic": {"schemas", "routes", "gate", "analysis", "health", "models"},
-    "pydantic_core": {"schemas", "routes", "gate", "analysis", "health", "models"},
+    "structlog": {"gate"},
+    "prometheus_client": {"gate.metrics", "health.routes"},
+    "httptools": {"gate.protocol"},
+    "pydantic": {"schemas"},
+    "pydantic_core": {"schemas", "routes", "gate", "health.docs"},
 }
 
 
@@ -205,7 +239,7 @@ def tracked():
 
 def test_no_registry_host_is_named():
     """No tracked file names the host of a package registry: locks hold hashes, not places."""
-    needles = ["py" + "pi.org", "python" + "hosted", "npm" + "js.org", "deb." + "debian.org", "files." + "pythonhosted"]
+    needles = ["py" + "pi.org", "python" + "hosted", "npm" + "js.org", "deb." + "debian.org", "pkg" + "s.dev.azure", "huggingface" + ".co/"]
     for path in tracked():
         if path.suffix not in {".onnx", ".png"}:
             text = path.read_text(encoding="utf-8", errors="replace")
@@ -219,6 +253,18 @@ def test_every_lock_is_hashed():
         for entry in entries:
             if "==" in entry:
                 assert "--hash=sha256:" in entry, entry.splitlines()[0]
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("system", ["linux", "darwin"])
+def test_every_lock_names_a_package_once(python, system):
+    """On each Python and system a lock gives every package one version."""
+    environment = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": system, "platform_machine": "x86_64"}
+    for lock in (ROOT / "requirements").glob("*.lock"):
+        entries = re.findall(r"^([a-z0-9-]+)==[^ ;]+(?: ; ([^\\\n]+))? \\$", lock.read_text(encoding="utf-8"), re.MULTILINE)
+        names = [name for name, marker in entries if not marker or Marker(marker.strip()).evaluate(environment)]
+        assert len(names) > 20
+        assert sorted(names) == sorted(set(names)), lock
 
 
 def test_the_test_lock_holds_the_run_lock():

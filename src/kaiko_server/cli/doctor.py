@@ -100,7 +100,9 @@ def _database(settings: Settings) -> Finding:
     try:
         behind = pending_migrations(settings.data_dir)
     except StoreError as error:
-        return Finding("database", ok=False, found=str(error), mend="restore the last backup, or start with an empty data folder")
+        return Finding(
+            "database", ok=False, found=" ".join(str(error).split()), mend="restore the last backup, or start with an empty data folder"
+        )
     return Finding("database", not behind, f"{behind} migrations behind" if behind else "sound, schema current", "kaiko migrate")
 
 
