@@ -1,9 +1,15 @@
 """The command line as a person and a script use it: the real command, in a process of its own."""
 
 import json
+import re
+import shlex
+import signal
 import stat
+import subprocess
 
-from tests.live import kaiko
+import pytest
+
+from tests.live import KAIKO, Server, clean_environment, kaiko
 
 
 def test_help_names_every_command():
@@ -93,6 +99,98 @@ def test_analyze_reads_a_long_file_in_pieces():
     """A thousand lines are all read, in order."""
     found = kaiko("analyze", "-", "--json", stdin="".join(f"line number {n}\n" for n in range(1000)))
     assert [json.loads(line)["text"] for line in found.stdout.splitlines()] == [f"line number {n}" for n in range(1000)]
+
+
+def test_analyze_takes_whatever_a_file_holds():
+    """What is not UTF-8 and lines without an end are named and passed over, however the terminal is set up; what follows is read."""
+    data = b"caf\xe9\n" + b"x" * 1_000_000 + b"\n" + b" " * 1_000_000 + b"x\n\xc2\xa0\nhello\n"
+    for encoding in ("utf-8:strict", "ascii"):
+        environment = clean_environment(PYTHONIOENCODING=encoding)
+        found = subprocess.run(
+            [KAIKO, "analyze", "-", "--json"], input=data, capture_output=True, env=environment, timeout=120, check=False
+        )
+        assert [json.loads(line)["line"] for line in found.stdout.splitlines()] == [5]
+        told = [line.rpartition(": ")[2] for line in found.stderr.decode().splitlines()]
+        assert told == ["not valid UTF-8", "longer than 10,000 characters", "longer than 10,000 characters"]
+        assert found.returncode == 1
+
+
+def test_analyze_sends_no_text_as_a_command_to_the_terminal():
+    """An escape sequence in a text is shown as the harmless rest of it."""
+    found = kaiko("analyze", "-", stdin="\x1b[31mred\x1b[0m and \x07 a bell\n")
+    assert "red" in found.stdout
+    assert not set(found.stdout) & {"\x1b", "\x07"}
+
+
+def test_nothing_to_read():
+    """No text is an error of one line, no input is none."""
+    found = kaiko("analyze", "  ")
+    assert (found.returncode, found.stdout, found.stderr) == (1, "", "Error: there is no text\n")
+    found = kaiko("analyze", "-", stdin="\n\n")
+    assert (found.returncode, found.stdout) == (0, "")
+    assert found.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["migrate", "serve", "keys list", "keys create", "keys revoke x"])
+def test_what_cannot_be_opened_is_one_line(tmp_path, command):
+    """A data directory that cannot be made or is damaged is one line on standard error and exit code 1, never a traceback."""
+    (tmp_path / "file").touch()
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "kaiko.db").write_bytes(b"this is no database" * 1000)
+    for place in (tmp_path / "file" / "below", damaged):
+        found = kaiko(*command.split(), data_dir=place)
+        assert found.returncode == 1
+        assert found.stderr.startswith("Error: ")
+        assert found.stderr.count("\n") == 1
+
+
+def test_a_wrong_setting_is_one_line(tmp_path):
+    """A setting that cannot be understood is named, with exit code 1; doctor names it too."""
+    for command in (["migrate"], ["serve"], ["keys", "list"]):
+        found = kaiko(*command, data_dir=tmp_path, KAIKO_PORT="eighty")
+        assert (found.returncode, found.stderr) == (1, "Error: KAIKO_PORT='eighty' is not a whole number\n")
+    found = kaiko("doctor", data_dir=tmp_path, KAIKO_PORT="eighty")
+    assert found.returncode == 1
+    assert "KAIKO_PORT='eighty'" in found.stdout
+
+
+def test_the_curl_line_can_be_pasted(tmp_path):
+    """The first start prints a key and a curl line that is answered; the next start prints neither, and says how to make a key."""
+    server = Server(tmp_path / "var")
+    curl = server.out.read_text().split("Try it:")[1]
+    answered = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=60, check=True).stdout
+    server.stop()
+    assert json.loads(answered)["emotions"]["user"]["category"]
+    assert max(map(len, curl.splitlines())) <= 90
+    again = Server(tmp_path / "var")
+    told = again.out.read_text()
+    again.stop()
+    assert server.key not in told
+    create = shlex.split(re.search(r"this makes another: (.*)", told)[1])
+    assert create[-4:] == ["keys", "create", "--data-dir", str(tmp_path / "var")]
+
+
+def test_production_makes_no_key_by_itself(tmp_path):
+    """In production the first start makes no key, and says how to make one."""
+    environment = clean_environment(KAIKO_ENVIRONMENT="production", KAIKO_PEPPER="p" * 32, KAIKO_DATA_DIR=tmp_path / "var")
+    command = [KAIKO, "serve", "--port", "0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        told = next(line for line in process.stdout if "keys create" in line)
+        process.send_signal(signal.SIGTERM)
+    assert "There is no key yet" in told
+    assert process.returncode == 0
+    assert json.loads(kaiko("keys", "list", "--json", data_dir=tmp_path / "var").stdout) == []
+
+
+def test_doctor_finds_nothing_wrong_beside_a_server(server):
+    """Beside a running server its database is sound and its port is in good hands."""
+    found = kaiko("doctor", "--json", data_dir=server.data_dir, KAIKO_PORT=server.port)
+    findings = {f["what"]: f for f in json.loads(found.stdout)}
+    assert found.returncode == 0, findings
+    assert findings["database"]["found"] == "sound, schema current"
+    assert "Kaiko runs" in findings["port"]["found"]
+    assert set(findings) == {"Python", "model", "data folder", "database", "pepper", "port", "memory", "disk"}
 
 
 def test_doctor_finds_nothing_wrong_on_a_fresh_machine(tmp_path):
