@@ -59,7 +59,7 @@ def throw_at(server):
 
 def leave_one_in_flight(server):
     """Send a long request and leave it running."""
-    body = {"model": "emotion-v2", "messages": [{"content": {"text": f"{mark('inflight')} and it rained. " * 300}}] * 100}
+    body = {"model": "emotion-v2", "messages": [{"content": {"text": f"{mark('inflight')} and it rained. " * 250}}] * 100}
     connection = server.send(ROUTES[0], body)
     server.await_in_flight(2)
     return connection

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import sys
@@ -11,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from ipaddress import ip_address
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -116,6 +118,7 @@ def _forward_logs(app: FastAPI) -> None:
 
 def _refused(app: FastAPI, code: Code, request_id: str) -> None:
     app.state.log.info("refused", request_id=request_id, code=code.slug)
+    app.state.metrics.refused(code.slug)
 
 
 class _Server(uvicorn.Server):
@@ -149,12 +152,22 @@ class _Server(uvicorn.Server):
         end = monotonic() + self._drain_s
         while self._traffic.in_flight and monotonic() < end and not self.force_exit:  # noqa: ASYNC110 - once in a server's life
             await asyncio.sleep(_LOOK_S)
+        self.config.timeout_graceful_shutdown = max(1, round(end - monotonic()))  # what is left; then uvicorn cancels
         await super().shutdown(sockets)
 
 
 def _work(settings: Settings, listener: socket.socket) -> None:
     """Be one of several workers."""
+    Thread(target=_end_with_parent, daemon=True).start()
     sys.exit(_serve(settings, listener, lambda: None))
+
+
+def _end_with_parent() -> None:
+    """Drain when the parent is gone, even killed: nobody else would ever tell this worker to."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Workers:
@@ -205,11 +218,20 @@ class _Workers:
 
 def _tell_when_ready(url: str, ready: Ready) -> None:
     """Ask until the workers answer, then tell."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is not for our own address
     end = monotonic() + _STARTED_WITHIN_S
     while monotonic() < end:
-        try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=_SOON_S):  # noqa: S310 - our own address
-                ready(url)
-                return
-        except (urllib.error.URLError, OSError):
-            continue
+        if _answers(opener, f"{url}/readyz"):
+            ready(url)
+            return
+
+
+def _answers(opener: urllib.request.OpenerDirector, url: str) -> bool:
+    try:
+        with opener.open(url, timeout=_SOON_S):
+            return True
+    except urllib.error.HTTPError as error:
+        # On an address that is not loopback a worker answers that it wants HTTPS; only 503 says that it is not ready.
+        return error.code != HTTPStatus.SERVICE_UNAVAILABLE
+    except OSError:
+        return False

@@ -191,3 +191,29 @@ def test_a_strangers_forwarded_proto_is_not_believed(server):
     """Without a declared proxy the header means nothing: no HSTS is promised."""
     reply = server.request("POST", ANALYSIS, GOOD, {"x-forwarded-proto": "https"})
     assert "strict-transport-security" not in reply.headers
+
+
+def exchange(server, data):
+    """Send bytes and give what comes until the server closes; unlike `raw`, say nothing of being done."""
+    with socket.create_connection((server.host, int(server.port)), timeout=60) as connection:
+        connection.sendall(data)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_an_offer_of_another_protocol_changes_nothing(server):
+    """Clients that offer HTTP/2 with each request, as Java's does, are answered over HTTP/1.1, body and all, twice."""
+    data = json.dumps(GOOD).encode()
+    offer = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
+    head = f"POST {ANALYSIS} HTTP/1.1\r\nhost: x\r\nx-api-key: {server.key}\r\n{offer}content-length: {len(data)}\r\n\r\n"
+    last = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    replies = exchange(server, (head.encode() + data) * 2 + last)
+    assert replies.count(b"HTTP/1.1 200 OK") == 3
+    assert replies.count(b'"text":"hello"') == 2
+
+
+def test_what_follows_a_good_request_cannot_spoil_its_answer(server):
+    """Garbage behind a request on the same connection: the request is answered, then the connection ends."""
+    head = f"GET /v2/models HTTP/1.1\r\nhost: x\r\nx-api-key: {server.key}\r\n\r\n"
+    replies = exchange(server, head.encode() + b"GARBAGE\r\n\r\n")
+    assert replies.startswith(b"HTTP/1.1 200 OK")
+    assert replies.count(b"HTTP/1.1 ") == 1

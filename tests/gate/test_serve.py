@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import threading
 
 import pytest
@@ -45,6 +46,46 @@ def test_a_deadline_ends_what_takes_too_long(tmp_path):
         assert server.stop() == 0
 
 
+def test_a_body_that_comes_too_slowly_is_told_so(tmp_path):
+    """Who does not send the whole body within the time limit gets 503 `timeout`, and not just a cut line."""
+    server = Server(tmp_path / "var", KAIKO_REQUEST_TIMEOUT_S="0.5")
+    try:
+        head = f"POST {ANALYSIS} HTTP/1.1\r\nhost: x\r\nx-api-key: {server.key}\r\ncontent-length: 99\r\n\r\n{{"
+        with socket.create_connection((server.host, int(server.port)), timeout=60) as connection:
+            connection.sendall(head.encode())
+            reply = connection.recv(65536)
+            body = reply.partition(b"\r\n\r\n")[2] or connection.recv(65536)
+        assert reply.startswith(b"HTTP/1.1 503 ")
+        assert json.loads(body)["error"]["code"] == "timeout"
+    finally:
+        assert server.stop() == 0
+
+
+def test_draining_has_an_end(tmp_path):
+    """What is not done when the time to drain is over is told 503, and the exit code is 0 all the same."""
+    server = Server(tmp_path / "var", KAIKO_DRAIN_TIMEOUT_S="0.1")
+    in_flight = server.send(ANALYSIS, LONG | {"messages": LONG["messages"] * 6})
+    server.await_in_flight(2)
+    server.process.send_signal(signal.SIGTERM)
+    answer = read_all(in_flight)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "service_unavailable"
+    assert server.process.wait(timeout=60) == 0
+
+
+def test_workers_do_not_outlive_their_parent(tmp_path):
+    """When the parent is killed, its workers drain and end, so that the port is free again."""
+    server = Server(tmp_path / "var", workers=2)
+    address = (server.host, int(server.port))
+    assert server.stop(signal.SIGKILL) == -signal.SIGKILL
+    while True:
+        try:
+            socket.create_server(address).close()
+        except OSError:
+            continue
+        break
+
+
 def test_a_full_queue_refuses_at_the_door(tmp_path):
     """More texts than may wait get 503 `overloaded` at once; fewer are answered."""
     server = Server(tmp_path / "var", KAIKO_QUEUE_TEXTS="3")
@@ -58,11 +99,13 @@ def test_a_full_queue_refuses_at_the_door(tmp_path):
 
 
 def test_clients_that_hang_up_leave_nothing_behind(tmp_path):
-    """After many clients have gone before their answers, nothing is in flight and the next is answered."""
+    """After many clients have gone before their answers, nothing is in flight and the next is answered: nobody's work goes on for them."""
     server = Server(tmp_path / "var")
     try:
         for _ in range(20):
             server.send(ANALYSIS, LONG).close()
+        server.await_in_flight(1)
+        assert 'status="499"' in server.request("GET", "/metrics").body.decode()
         assert server.analyse("hello")["emotions"]["user"]["text"] == "hello"
         server.await_in_flight(1)
     finally:

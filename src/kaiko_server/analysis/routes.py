@@ -12,11 +12,12 @@ from kaiko_server.gate import openapi
 from kaiko_server.gate.body import read_json
 from kaiko_server.gate.record import Record, record_of
 from kaiko_server.gate.replies import json_reply
+from kaiko_server.gate.route import BytesRoute
 from kaiko_server.parts import parts_of
 
 __all__ = ["SCHEMAS", "router"]
 
-router = APIRouter(prefix="/v2/emotions", tags=["Emotions"])
+router = APIRouter(prefix="/v2/emotions", tags=["Emotions"], route_class=BytesRoute)
 _ERRORS: Final = openapi.errors(
     *openapi.KEYED,
     Code.MISSING_FIELD,

@@ -63,6 +63,10 @@ class Metrics:
             self._texts.inc(record.texts)
             self._tokens.inc(record.tokens)
 
+    def refused(self, code: str) -> None:
+        """Add one request that was not HTTP, and so has neither method nor route."""
+        self._errors.labels(code).inc()
+
     def text(self) -> bytes:
         """Give all figures in Prometheus' text format."""
         return generate_latest(self._registry)

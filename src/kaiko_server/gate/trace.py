@@ -28,6 +28,8 @@ SECURITY_HEADERS: Final = (
 
 CLIENT_GONE: Final = 499
 """Status in logs and metrics of a request whose client hung up; never sent."""
+HUNG_UP: Final = "the client hung up"
+"""With this message the connection cancels its request; whoever cancels without it is a server that has waited long enough."""
 _ALIVE_WHILE_DRAINING: Final = frozenset({"/healthz", "/metrics"})
 
 
@@ -88,9 +90,11 @@ class Trace:
                 await self._app(scope, receive, leave)
         except ClientGoneError:
             record.status = CLIENT_GONE
-        except asyncio.CancelledError:
-            # Nobody cancels a request but a server that has waited long enough for it to end.
-            await self._answer_error(ApiError(Code.SERVICE_UNAVAILABLE), leave)
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args == (HUNG_UP,):
+                record.status = CLIENT_GONE
+            else:
+                await self._answer_error(ApiError(Code.SERVICE_UNAVAILABLE), leave)
         except Exception as fault:  # noqa: BLE001 - the last place where an error can become a reply
             late = isinstance(fault, TimeoutError) and deadline.expired()
             await self._answer_error(ApiError(Code.TIMEOUT) if late else self._explain(fault, record), leave)

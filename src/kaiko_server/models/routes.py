@@ -5,13 +5,14 @@ from pydantic_core import to_json
 
 from kaiko_server.gate import openapi
 from kaiko_server.gate.replies import json_reply
+from kaiko_server.gate.route import BytesRoute
 from kaiko_server.models import service
 from kaiko_server.models.schemas import EXAMPLE, SCHEMAS
 from kaiko_server.parts import parts_of
 
 __all__ = ["SCHEMAS", "router"]
 
-router = APIRouter()
+router = APIRouter(route_class=BytesRoute)
 
 
 @router.get(
