@@ -28,7 +28,7 @@ def thresholds(folder: Path, source: Path, console: Console) -> list[float]:
 
 def ship(source: Path, runs: Path, folder: Path, console: Console) -> None:
     """Calibrate the student, turn it into int8 ONNX and fit the thresholds on that."""
-    reader, kept = student.train_again(source, runs)
+    reader, kept = student.train(source, runs)
     calibration = calibrate.calibrate(reader, kept, source)
     used = {name: json.loads(text) for name, text in calibrate.used(runs).items()}
     built = runs / "export"
@@ -53,7 +53,8 @@ def main(source: Path, runs: Path, weights: Path) -> None:
     console = Console()
     torch.manual_seed(1)
     console.rule("teacher and its labels")
-    teacher.rounds(source, runs)
+    teacher.train(source, runs)
+    teacher.label(source, runs)
     console.rule("student, calibration, export")
     ship(source, runs, weights, console)
     console.print("`make train-report DATA=…` measures what has been made")

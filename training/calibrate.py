@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training import data
+from training import data, student
 from training.fit import encode, predict
 from training.network import Reader
 from training.prepare import cut_tokenizer, normaliser
@@ -62,7 +62,7 @@ def calibrate(reader: Reader, kept: list[int], source: Path) -> Calibration:
     own, go = ~torch.isnan(want["core"][:, 0]), ~torch.isnan(want["go"][:, 0])
     core_scale, core_shift = platt(out["core"][own, :6], want["core"][own], shared=True)
     go_scale, go_shift = platt(out["go"][go], want["go"][go], shared=False)
-    scale = temperature(out["core"][own], want["main"][own].argmax(1), float(reader.main_scale))
+    scale = temperature(out["core"][own], want["main"][own].argmax(1), float(reader.main_scale.detach()))
     return {
         "core_scale": [*core_scale.tolist(), 1.0],
         "core_shift": [*core_shift.tolist(), 0.0],
@@ -77,4 +77,4 @@ def calibrate(reader: Reader, kept: list[int], source: Path) -> Calibration:
 
 def used(runs: Path) -> Mapping[str, str]:
     """Give what the training runs cost, as they wrote it down."""
-    return {name: (runs / name / "used.json").read_text() for name in ("teacher", "teacher2", "student", "student2")}
+    return {name: (runs / name / "used.json").read_text() for name in ("teacher", *(stage.name for stage in student.STAGES))}

@@ -19,8 +19,7 @@ EPOCHS = 3
 PUBLIC = {"goemotions": 7000, "emobank": 3500}
 """How many public messages the teacher sees, once: enough to know their ways; more of them draw everything to neutral."""
 FROZEN_LAYERS = 2
-FIRST, SECOND = "teacher", "teacher2"
-AGAIN = Plan(encoder_rate=2e-5, head_rate=2e-4, layer_decay=0.95, seed=2)
+FOLDER = "teacher"
 
 
 def build(runs: Path) -> Reader:
@@ -48,20 +47,8 @@ def train(source: Path, runs: Path) -> Reader:
     epochs = [own + public[k * share : (k + 1) * share] for k in range(EPOCHS)]
     batches = plan_batches([len(r) for r in rows], epochs, plan.batch, plan.seed)
     reader = build(runs)
-    fit(reader, Lesson(rows, want, batches, {"go": 0.5, "emobank": 0.25}, pad_id=1), plan, runs / FIRST)
+    fit(reader, Lesson(rows, want, batches, {"go": 0.5, "emobank": 0.25}, pad_id=1), plan, runs / FOLDER)
     return reader
-
-
-def train_again(runs: Path) -> None:
-    """Go on from the first round with the sentences written against what it misread, the older ones beside them."""
-    tokenizer = bases.mpnet_tokenizer(bases.mpnet_folder(runs / "mpnet"))
-    clean = normaliser()
-    examples = [e for e in data.corpus(grown=True) if e.part == "train" and e.core is not None]
-    rows = encode(tokenizer, [clean(e.text) for e in examples])
-    want = {k: torch.tensor(v) for k, v in data.targets(examples).items()}
-    fresh = [i for i, e in enumerate(examples) if e.source in data.GROWN]
-    batches = plan_batches([len(r) for r in rows], [fresh + list(range(len(examples)))], AGAIN.batch, AGAIN.seed)
-    fit(trained(runs, FIRST), Lesson(rows, want, batches, {}, pad_id=1), AGAIN, runs / SECOND)
 
 
 def chosen(source: Path) -> list[data.Example]:
@@ -70,14 +57,15 @@ def chosen(source: Path) -> list[data.Example]:
     return [e for i, e in enumerate(data.everything(source)) if e.part == "train" and i % every.get(e.source, 1) == 0]
 
 
-def label(examples: list[data.Example], runs: Path, name: str) -> None:
-    """Let the teacher of round *name* read *examples*, and keep what it says as targets under each text's key."""
-    path = runs / name / "labels.pt"
+def label(source: Path, runs: Path) -> None:
+    """Let the teacher read every chosen text, and keep what it says as targets under each text's key."""
+    path = runs / FOLDER / "labels.pt"
     if path.exists():
         return
+    examples = chosen(source)
     tokenizer = bases.mpnet_tokenizer(bases.mpnet_folder(runs / "mpnet"))
     clean = normaliser()
-    reader = trained(runs, name)
+    reader = trained(runs)
     said = predict(reader, encode(tokenizer, [clean(e.text) for e in examples]), pad_id=1)
     torch.save({"keys": [data.key(e) for e in examples], **soft(said, float(reader.main_scale))}, path)
 
@@ -92,20 +80,11 @@ def soft(said: dict[str, Tensor], main_scale: float) -> dict[str, Tensor]:
     }
 
 
-def trained(runs: Path, name: str) -> Reader:
+def trained(runs: Path) -> Reader:
     reader = build(runs)
-    state = torch.load(runs / name / "checkpoint.pt", weights_only=True)["reader"]
+    state = torch.load(runs / FOLDER / "checkpoint.pt", weights_only=True)["reader"]
     reader.load_state_dict(state)
     return reader
-
-
-def rounds(source: Path, runs: Path) -> None:
-    """Train, label, train on, label again; every step that is done already is passed over."""
-    train(source, runs)
-    label(chosen(source), runs, FIRST)
-    train_again(runs)
-    own = [e for e in data.corpus(grown=True) if e.part == "train"]
-    label(own, runs, SECOND)
 
 
 @click.command()
@@ -113,7 +92,8 @@ def rounds(source: Path, runs: Path) -> None:
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("training/runs"))
 def main(source: Path, runs: Path) -> None:
     torch.manual_seed(1)
-    rounds(source, runs)
+    train(source, runs)
+    label(source, runs)
 
 
 if __name__ == "__main__":
