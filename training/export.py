@@ -31,7 +31,7 @@ def _folded(reader: Reader, calibration: Mapping[str, Any]) -> dict[str, NDArray
     category, category_bias = head(reader.core, [calibration["category_scale"]] * 7, calibration["category_shift"])
     go, go_bias = head(reader.go, calibration["go_scale"], calibration["go_shift"])
     traits, traits_bias = head(reader.traits, calibration["traits_scale"], calibration["traits_shift"])
-    dimensions, dimensions_bias = head(reader.dimensions, [1.0] * 3, [0.0] * 3)
+    dimensions, dimensions_bias = head(reader.dimensions, calibration["dimension_scale"], [0.0] * 3)
     return {
         "core.weight": core[:6],
         "core.bias": core_bias[:6],

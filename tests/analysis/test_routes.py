@@ -8,7 +8,8 @@ import pytest
 ROUTES = ("/v2/emotions/analysis", "/v2/emotions/batch-analysis")
 ITEM = {
     "text", "category", "raw", "intensity", "intensityLevel", "valence", "arousal", "complexity", "wonderIndex", "discoveryLevel",
-    "activeLabels", "confidence", "isBreakthrough", "metaEmotionalScore", "patternEmotionScore", "emotionalVector", "emotionalTags", "emotionalSignature",
+    "activeLabels", "confidence", "isBreakthrough", "metaEmotionalScore", "patternEmotionScore", "emotionalVector", "emotionalTags",
+    "emotionalSignature",
     "dimensionalSource", "language", "coverage",
 }  # fmt: skip
 
