@@ -20,7 +20,7 @@ def vector(core: Sequence[float], valence: float, arousal: float, intensity: flo
     length = math.sqrt(sum(v * v for v in values))
     if length == 0:
         return [1 / 3] * 9  # nothing felt at all has no direction: any fixed one serves, since it must be a unit vector
-    return [round(v / length, 4) for v in values]
+    return [round(v / length, 6) for v in values]
 
 
 def signature(vector_: Sequence[float], model_version: str) -> str:
