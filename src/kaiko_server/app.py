@@ -93,7 +93,8 @@ async def _open(app: FastAPI, stack: AsyncExitStack) -> None:
     settings: Settings = app.state.settings
     db = await SqliteDatabase.open(settings.data_dir)
     stack.push_async_callback(db.close)
-    model = Batcher(_session(settings), queue_texts=settings.queue_texts, batch_tokens=settings.batch_tokens)
+    threads = settings.model_threads or max(1, _cores() // settings.workers)
+    model = Batcher(_session(), queue_texts=settings.queue_texts, batch_tokens=settings.batch_tokens, threads=threads)
     model.start()
     stack.push_async_callback(model.close)
     keys = Verifier(db, load_pepper(settings), _now)
@@ -103,10 +104,9 @@ async def _open(app: FastAPI, stack: AsyncExitStack) -> None:
     metrics.watch(in_flight=lambda: traffic.in_flight, model_ready=lambda: model.ready)
 
 
-def _session(settings: Settings) -> OnnxSession:
-    threads = settings.model_threads or max(1, _cores() // settings.workers)
+def _session() -> OnnxSession:
     try:
-        return OnnxSession.load(threads=threads)
+        return OnnxSession.load(threads=1)  # texts run beside each other; one text over several threads would be slower in all
     except (OSError, ValueError, KeyError) as error:
         message = f"the model cannot be loaded: {error}"
         raise StartError(message) from error

@@ -30,7 +30,7 @@ class Settings:
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
     log_format: str = _setting("auto", "`json`, `text`, or `auto`: text on a terminal, json elsewhere.")
     model_threads: int = _setting(0, "Threads of the model; 0 is one per core, shared out among the workers.")
-    batch_tokens: int = _setting(1024, "Padded tokens that one batch may hold at most.")
+    batch_tokens: int = _setting(128, "Padded tokens that one batch may hold at most.")
     queue_texts: int = _setting(2048, "Texts that may wait for the model; more are refused with 503 `overloaded`.")
     max_body_bytes: int = _setting(1024 * 1024, "Largest request body.")
     request_timeout_s: float = _setting(30.0, "Seconds that a request may take before 503 `timeout`.")

@@ -215,3 +215,60 @@ async def test_timing_adds_up() -> None:
     assert len(scores) == 2
     assert timing.queue_s >= 0
     assert timing.inference_s > 0
+
+
+async def test_two_threads_run_at_once() -> None:
+    """With two threads a second batch begins while the first is held up, and everybody gets their own reading."""
+    session = GatedSession()
+    batcher = Batcher(session, queue_texts=1000, batch_tokens=160, threads=2)
+    batcher.start()
+    first = await occupied(batcher, session)
+    session.started.clear()
+    second = asyncio.create_task(batcher.predict(["second"]))
+    await asyncio.to_thread(session.started.wait)
+    assert session.ran == ["first", "second"]
+    session.gate.set()
+    assert [len(await first), len(await second)] == [1, 1]
+    await batcher.close()
+
+
+async def test_many_calls_over_several_threads() -> None:
+    """A hundred calls of several texts each, spread over four threads: every text is run once, every call answered."""
+    session = FakeSession()
+    batcher = Batcher(session, queue_texts=1000, batch_tokens=32, threads=4)
+    batcher.start()
+    answers = await asyncio.gather(*(batcher.predict([f"{n} {k}" for k in range(7)]) for n in range(100)))
+    await batcher.close()
+    assert [len(scores) for scores in answers] == [7] * 100
+    assert sorted(session.ran) == sorted(f"{n} {k}" for n in range(100) for k in range(7))
+    assert batcher.waiting == 0
+
+
+async def test_one_dead_thread_ends_the_others() -> None:
+    """Half dead is told to be dead: when one of two threads ends, nobody waits for ever and readiness says so."""
+    session = RaisingSession(SystemExit())
+    batcher = Batcher(session, queue_texts=1000, batch_tokens=160, threads=2)
+    batcher.start()
+    session.gate.set()
+    with pytest.raises(ModelUnavailableError):
+        await batcher.predict(["poison"])
+    assert not batcher.ready
+    with pytest.raises(ModelUnavailableError):
+        await batcher.predict(["later"])
+    await batcher.close()
+
+
+async def test_closing_lets_every_running_batch_end() -> None:
+    """Closing with two batches under way: both are answered, though one thread has nothing more to do."""
+    session = GatedSession()
+    batcher = Batcher(session, queue_texts=1000, batch_tokens=16, threads=3)
+    batcher.start()
+    first = await occupied(batcher, session)
+    session.started.clear()
+    second = asyncio.create_task(batcher.predict(["second"]))
+    await asyncio.to_thread(session.started.wait)
+    closing = asyncio.create_task(batcher.close())
+    await asyncio.sleep(0)
+    session.gate.set()
+    assert [len(await first), len(await second)] == [1, 1]
+    await closing

@@ -1,7 +1,7 @@
-"""Many callers, one model: permit at the door, queue, batches by free capacity, one thread, futures.
+"""Many callers, one model: permit at the door, queue, batches by free capacity, a thread a core, futures.
 
-There is no timer. Whenever the thread is free it takes what waits, up to a number of tokens, so that a lone message
-starts at once and a crowd is read in large batches. The reasons and the figures: docs/decisions/0005-engine-batching.md.
+There is no timer. Whenever a thread is free it takes what waits, up to a number of tokens, so that a lone message
+starts at once and a crowd keeps every core busy. The reasons and the figures: docs/decisions/0005-engine-batching.md.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from time import perf_counter
 from typing import Protocol
 
@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from kaiko_server.engine.model import ModelOverloadedError, ModelUnavailableError, Scores, Timing
 from kaiko_server.engine.scores import combine, scores_of
 
+_CLOSED = "closed"
 _PADDED_TO = 16
 """A row counts as if padded so far: the session runs rows of like length together, and pads them by less on average."""
 
 
 class Session(Protocol):
-    """What runs on the thread; the real one is :class:`kaiko_server.engine.onnx.OnnxSession`."""
+    """What runs on the threads, on several at once; the real one is :class:`kaiko_server.engine.onnx.OnnxSession`."""
 
     version: str
     go_thresholds: tuple[float, ...]
@@ -42,18 +43,22 @@ class Batcher:
     Parameters
     ----------
     session
-        Reads the texts; used on one thread alone.
+        Reads the texts.
     queue_texts
         Texts accepted and not yet answered, at most.
     batch_tokens
         Tokens that one batch holds at most, padding counted; a single window always fits.
+    threads
+        How many batches run at once.
     """
 
-    def __init__(self, session: Session, *, queue_texts: int, batch_tokens: int) -> None:
+    def __init__(self, session: Session, *, queue_texts: int, batch_tokens: int, threads: int = 1) -> None:
         self._session = session
         self._queue_texts = queue_texts
         self._worker = _Worker(session, batch_tokens)
-        self._thread: Thread | None = None
+        self._threads: list[Thread] = []
+        self._wanted = threads
+        self._running = 0
         self._gone = asyncio.Event()
         self._open = False
         self._calls: set[_Call] = set()
@@ -69,7 +74,7 @@ class Batcher:
 
     @property
     def ready(self) -> bool:
-        return self._open and self._thread is not None and self._thread.is_alive()
+        return self._open and all(thread.is_alive() for thread in self._threads)
 
     @property
     def waiting(self) -> int:
@@ -77,19 +82,23 @@ class Batcher:
         return self._waiting
 
     def start(self) -> None:
-        """Start the thread; call it once, in the event loop that will call :meth:`predict`."""
+        """Start the threads; call it once, in the event loop that will call :meth:`predict`."""
         self._open = True
-        self._thread = Thread(target=self._live, args=(asyncio.get_running_loop(),), name="kaiko-model", daemon=True)
-        self._thread.start()
+        self._running = self._wanted
+        loop = asyncio.get_running_loop()
+        self._threads = [Thread(target=self._live, args=(loop,), name=f"kaiko-model-{n}", daemon=True) for n in range(self._wanted)]
+        for thread in self._threads:
+            thread.start()
 
     async def close(self) -> None:
-        """Let the batch that is running end, fail what waits, and end the thread."""
-        if self._thread is None:
+        """Let the batches that are running end, fail what waits, and end the threads."""
+        if not self._threads:
             return
         self._open = False
-        self._worker.inbox.put(None)
+        self._worker.stop()
         await self._gone.wait()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     async def predict(self, texts: Sequence[str]) -> list[Scores]:
         """Read *texts*, in order; see :class:`~kaiko_server.engine.model.Model` for the errors."""
@@ -124,18 +133,22 @@ class Batcher:
                 while (done := self._worker.turn()) is not None:
                     if done:
                         loop.call_soon_threadsafe(_deliver, done)
-                reason = "closed"
+                reason = _CLOSED
             except BaseException as error:  # noqa: BLE001 - printed as a traceback it might show a text
                 reason = type(error).__name__
             loop.call_soon_threadsafe(self._ended, reason)
 
     def _ended(self, reason: str) -> None:
-        """Whatever ended the thread, nobody waits for it for ever."""
+        """Whatever ended a thread, nobody waits for it for ever, and the others end too: what is half dead is told to be dead."""
         self._open = False
-        for call in self._calls:
-            call.fail(f"the model's thread has ended: {reason}")
-        _deliver(self._calls)
-        self._gone.set()
+        self._worker.stop()
+        self._running -= 1
+        if reason != _CLOSED or not self._running:  # told to close, the others may still be running what was asked for
+            for call in self._calls:
+                call.fail(f"the model's thread has ended: {reason}")
+            _deliver(self._calls)
+        if not self._running:
+            self._gone.set()
 
 
 def _deliver(calls: Iterable["_Call"]) -> None:
@@ -235,27 +248,39 @@ def _rows(call: _Call, session: Session) -> Iterator[_Row]:
 
 
 class _Worker:
-    """What the thread does, turn by turn."""
+    """What the threads do, turn by turn.
+
+    One thread at a time waits for work and takes it, the others run what they have taken or wait to be the next. What a call
+    has heard so far is kept under a second lock, which is never held while waiting.
+    """
 
     def __init__(self, session: Session, batch_tokens: int) -> None:
         self.inbox: SimpleQueue[_Call | None] = SimpleQueue()
+        self._taking = Lock()
+        self._hearing = Lock()
         self._session = session
         self._batch_tokens = batch_tokens
         self._ring: deque[_Call] = deque()
 
     def turn(self) -> list[_Call] | None:
         """Wait for work, run one batch, and give the calls that it ended; None when told to stop."""
-        if not self._admit():
-            return None
         failed: list[_Call] = []
-        rows = self._batch(failed)
+        with self._taking:
+            if not self._admit():
+                return None
+            rows = self._batch(failed)
         return failed + self._run(rows) if rows else failed
+
+    def stop(self) -> None:
+        """Have every thread end once it has run what it has taken."""
+        self.inbox.put(None)
 
     def _admit(self) -> bool:
         with suppress(Empty):
             while True:
                 call = self.inbox.get(block=not self._ring)
                 if call is None:
+                    self.inbox.put(None)  # for the other threads
                     return False
                 self._ring.append(call)
         return True
@@ -271,7 +296,8 @@ class _Worker:
             try:
                 row = call.head(self._session)
             except Exception as error:  # noqa: BLE001 - a text that cannot be tokenized fails its own call alone
-                call.fail(f"a text could not be tokenized: {type(error).__name__}")
+                with self._hearing:
+                    call.fail(f"a text could not be tokenized: {type(error).__name__}")
                 failed.append(call)
                 continue
             if row is None:
@@ -291,10 +317,12 @@ class _Worker:
         try:
             outputs = self._session.run([row.ids for row in rows]).tolist()
             seconds = perf_counter() - began
-            for call in calls:
-                call.ran(seconds)
-            return [row.text.call for row, output in zip(rows, outputs, strict=True) if row.text.hear(row.place, output)]
+            with self._hearing:
+                for call in calls:
+                    call.ran(seconds)
+                return [row.text.call for row, output in zip(rows, outputs, strict=True) if row.text.hear(row.place, output)]
         except Exception as error:  # noqa: BLE001 - the batch is lost, the thread is not
-            for call in calls:
-                call.fail(f"a batch failed: {type(error).__name__}")
+            with self._hearing:
+                for call in calls:
+                    call.fail(f"a batch failed: {type(error).__name__}")
             return list(calls)
