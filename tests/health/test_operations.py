@@ -1,9 +1,13 @@
 """The routes for operators, and the docs page as a person sees it in a real browser."""
 
+import hashlib
 import shutil
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
+
+import kaiko_server.health
 
 
 def test_health_needs_no_key(server):
@@ -30,6 +34,16 @@ def test_models_are_listed(server):
     assert model["id"] == "emotion-v2"
     assert model["aliases"] == ["emotion-1"]
     assert model["version"].startswith("emotion-v2+")
+
+
+def test_what_is_not_ours_is_as_it_was_published():
+    """The files of swagger-ui are those that its makers published, licences included; the page's other files are ours and few."""
+    folder = Path(kaiko_server.health.__file__).parent / "swagger_ui"
+    published = dict(reversed(line.split()) for line in (folder / "SHA256SUMS.txt").read_text(encoding="utf-8").splitlines())
+    for name, digest in published.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
+    assert {"LICENSE", "NOTICE", "swagger-ui-bundle.js"} <= set(published)
+    assert {path.name for path in folder.iterdir()} == {*published, "SHA256SUMS.txt", "index.html", "start.js", "page.css"}
 
 
 @pytest.fixture
