@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training import data, student
+from training import data, student, teacher
 from training.fit import encode, predict
 from training.network import Reader
 from training.prepare import cut_tokenizer, normaliser
@@ -97,4 +97,4 @@ def calibrate(reader: Reader, kept: list[int], source: Path) -> Calibration:
 
 def used(runs: Path) -> Mapping[str, str]:
     """Give what the training runs cost, as they wrote it down."""
-    return {name: (runs / name / "used.json").read_text() for name in ("teacher", *(stage.name for stage in student.STAGES))}
+    return {name: (runs / name / "used.json").read_text() for name in (s.name for s in (*teacher.STAGES, *student.STAGES))}

@@ -8,7 +8,7 @@ import json
 import random
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,10 @@ from training.network import Outputs, Reader
 MAX_TOKENS = 128
 DIMENSION_VARIANCE = (0.25, 0.05, 0.08)
 """Of valence, arousal and intensity in the own corpus: so that a loss of 1 means "no better than the mean" for each."""
+EMOBANK_VARIANCE = (0.12, 0.066)
+"""Of valence and arousal in EmoBank."""
 Targets = dict[str, Tensor]
-"""Named rows of numbers, one row a text; NaN where nothing is known."""
+"""Named rows of numbers, one row a text; NaN where nothing is known (-1 for the tags of tokens)."""
 
 
 @dataclass(frozen=True)
@@ -75,37 +77,44 @@ def _known(loss: Tensor, target: Tensor) -> Tensor:
     return torch.where(known, loss, torch.zeros_like(loss)).sum() / rows.clamp(min=1)
 
 
+def _bce(logits: Tensor, target: Tensor) -> Tensor:
+    return _known(functional.binary_cross_entropy_with_logits(logits, target.nan_to_num(0.0), reduction="none"), target)
+
+
+def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    return _known(-functional.log_softmax(logits, dim=1) * target.nan_to_num(0.0), target)
+
+
+def _squares(said: Tensor, target: Tensor, variance: Sequence[float]) -> Tensor:
+    return _known((said - target.nan_to_num(0.0)) ** 2 / torch.tensor(variance), target)
+
+
+def _tags(logits: Tensor, target: Tensor) -> Tensor:
+    """Take the mean over the tokens that are labelled; *target* is (rows, MAX_TOKENS), below 0 where nothing is known."""
+    target = target[:, : logits.shape[1]]
+    known = target >= 0
+    if not known.any():
+        return logits.sum() * 0.0
+    return functional.cross_entropy(logits[known], target[known])
+
+
 def losses(out: Outputs, want: Targets, reader: Reader) -> dict[str, Tensor]:
-    """Give the loss of every head on what is known of this batch, gold and soft labels alike."""
-
-    def bce(logits: Tensor, target: Tensor) -> Tensor:
-        return functional.binary_cross_entropy_with_logits(logits, target.nan_to_num(0.0), reduction="none")
-
-    main = -functional.log_softmax(out["core"] * reader.main_scale, dim=1)
-    bank = (out["emobank"] - want["emobank"].nan_to_num(0.0)) ** 2 / torch.tensor([0.12, 0.066])
-
-    def dimensions(name: str) -> Tensor:
-        gap = (out["dimensions"] - want[name].nan_to_num(0.0)) ** 2
-        return _known(gap / torch.tensor(DIMENSION_VARIANCE), want[name])
-
-    def categories(name: str) -> Tensor:
-        return _known(main * want[name].nan_to_num(0.0), want[name])
-
-    found = {
-        "core": _known(bce(out["core"][:, :6], want["core"]), want["core"]),
-        "main": categories("main"),
-        "dimensions": dimensions("dimensions"),
-        "go": _known(bce(out["go"], want["go"]), want["go"]),
-        "emobank": _known(bank, want["emobank"]),
+    """Give the loss of every target that *want* holds, on what is known of this batch, gold and soft labels alike."""
+    main = out["core"] * reader.main_scale
+    rules: dict[str, Callable[[Tensor], Tensor]] = {
+        "core": lambda t: _bce(out["core"][:, :6], t),
+        "main": lambda t: _cross_entropy(main, t),
+        "dimensions": lambda t: _squares(out["dimensions"], t, DIMENSION_VARIANCE),
+        "go": lambda t: _bce(out["go"], t),
+        "emobank": lambda t: _squares(out["emobank"], t, EMOBANK_VARIANCE),
+        "sign": lambda t: _bce(out["sign"], t),
+        "traits": lambda t: _bce(out["traits"], t),
+        "safety": lambda t: _bce(out["safety"], t),
+        "hostility": lambda t: _bce(out["hostility"], t),
+        "mode": lambda t: _cross_entropy(out["mode"], t),
+        "beliefs": lambda t: _tags(out["beliefs"], t),
     }
-    if "soft_core" in want:
-        found["soft_core"] = _known(bce(out["core"][:, :6], want["soft_core"]), want["soft_core"])
-        found["soft_main"] = categories("soft_main")
-        found["soft_dimensions"] = dimensions("soft_dimensions")
-        found["soft_go"] = _known(bce(out["go"], want["soft_go"]), want["soft_go"])
-        found["sign"] = _known(bce(out["sign"], want["sign"]), want["sign"])
-        found["traits"] = _known(bce(out["traits"], want["traits"]), want["traits"])
-    return found
+    return {name: rules[name.removeprefix("soft_")](target) for name, target in want.items()}
 
 
 def _groups(reader: Reader, plan: Plan) -> list[dict[str, object]]:
@@ -146,7 +155,7 @@ class Run:
         path = self.folder / "checkpoint.pt"
         if path.exists():
             state = torch.load(path, weights_only=True)
-            self.reader.load_state_dict(state["reader"])
+            self.reader.restore(state["reader"])
             if "optimizer" in state:
                 self.optimizer.load_state_dict(state["optimizer"])
                 self.schedule.load_state_dict(state["schedule"])
@@ -222,8 +231,9 @@ def predict(reader: Reader, rows: Sequence[list[int]], *, pad_id: int, batch: in
         ids, mask = pad([rows[i] for i in order[start : start + batch]], pad_id)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             out = reader(ids, mask)
-        for name in ("core", "dimensions", "go", "emobank", "traits"):
-            found.setdefault(name, []).append(out[name].float())
+        for name, values in out.items():
+            if name != "beliefs":  # a number a token: rows of different lengths
+                found.setdefault(name, []).append(values)  # type: ignore[arg-type]
         if start // batch % 50 == 0:
             print(f"read {start}/{len(order)}", flush=True)
     back = torch.empty(len(order), dtype=torch.long)

@@ -9,6 +9,10 @@ SIGN_SLOPE = 4.0
 """How steeply the valence, before its tanh, turns into the odds of being above 0."""
 
 
+LATER_HEADS = ("safety", "hostility", "mode", "beliefs")
+"""Heads that came after the first stages were trained: a checkpoint may lack them, and they begin afresh there."""
+
+
 class Outputs(TypedDict):
     core: Tensor
     """Logits of the six core emotions and of neutral, (batch, 7): sigmoids of the first six are the scores, the largest of the seven the
@@ -23,6 +27,14 @@ class Outputs(TypedDict):
     """Logit of valence being above 0, (batch, 1)."""
     traits: Tensor
     """Logits of wonder, empathic concern, personal distress, talk of own feelings, talk of recurrence, (batch, 5)."""
+    safety: Tensor
+    """Logits of danger to anyone, of self-harm, of violence, of being a victim, (batch, 4)."""
+    hostility: Tensor
+    """Logit of hostility towards the listener or a group, (batch, 1)."""
+    mode: Tensor
+    """Logits of the six conversation modes, one of which is true, (batch, 6)."""
+    beliefs: Tensor
+    """Logits of each token's being part of a belief of one of six types, or of none, (batch, tokens, 7)."""
 
 
 class Reader(nn.Module):
@@ -41,6 +53,10 @@ class Reader(nn.Module):
         self.emobank_scale = nn.Parameter(torch.tensor([0.6, 0.6]))
         self.emobank_shift = nn.Parameter(torch.tensor([0.0, -0.2]))
         self.main_scale = nn.Parameter(torch.tensor(1.0))
+        self.safety = nn.Linear(hidden, 4)
+        self.hostility = nn.Linear(hidden, 1)
+        self.mode = nn.Linear(hidden, 6)
+        self.beliefs = nn.Linear(hidden, 7)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Outputs:
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
@@ -56,4 +72,21 @@ class Reader(nn.Module):
             "emobank": dimensions[:, :2] * self.emobank_scale + self.emobank_shift,
             "sign": raw[:, :1] * SIGN_SLOPE,
             "traits": self.traits(dropped).float(),
+            "safety": self.safety(dropped).float(),
+            "hostility": self.hostility(dropped).float(),
+            "mode": self.mode(dropped).float(),
+            "beliefs": self.beliefs(self.dropout(states)).float(),
         }
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take weights from a checkpoint, whole but for :data:`LATER_HEADS`.
+
+        Raises
+        ------
+        ValueError
+            It is another network's.
+        """
+        missing, unexpected = self.load_state_dict(state, strict=False)
+        if unexpected or any(name.split(".")[0] not in LATER_HEADS for name in missing):
+            message = f"not a checkpoint of this network: missing {missing}, unexpected {unexpected}"
+            raise ValueError(message)
