@@ -24,6 +24,11 @@ def throw_at(server):
             route,
             {"model": "emotion-v2", "messages": [text], mark("field"): mark("value"), "params": {mark("param"): mark("paramvalue")}},
         )
+        insight = [
+            {"content": f"I want to die, {mark('danger')}. You are a worthless {mark('insult')}. I believe {mark('belief')} always wins."},
+            {"content": f"I am so afraid of {mark('long')}. And it rained in the harbour again. " * 40},
+        ]
+        say("POST", route, {"model": "emotion-v2", "messages": insight, "params": {"explain": True}})
         say("POST", route, {"model": mark("model"), "messages": [text]})
         say("POST", route, {"model": "emotion-v2", "messages": [text | {"role": mark("role")}]})
         say("POST", route, {"model": "emotion-v2", "messages": [text | {"timestamp": mark("timestamp")}]})

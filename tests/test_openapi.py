@@ -48,7 +48,9 @@ def test_a_reply_is_as_described(server):
     """The item's schema names every field that an item has, and requires them all."""
     document = server.request("GET", "/openapi.json", key=None).json
     item = server.analyse("hello")["emotions"]["user"]
-    assert set(document["components"]["schemas"]["EmotionItem"]["properties"]) == set(item)
+    described = document["components"]["schemas"]["EmotionItem"]
+    assert set(described["required"]) == set(item)
+    assert set(described["properties"]) - set(item) == {"safety", "evidence"}
 
 
 def test_the_written_reference_is_current():

@@ -92,6 +92,22 @@ def calibrate(reader: Reader, kept: list[int], source: Path) -> Calibration:
         "dimension_scale": dimension_scales(out["dimensions"][own], want["dimensions"][own]),
         "traits_scale": [1.0] * 5,
         "traits_shift": [0.0] * 5,
+        **_tasks(out, want),
+    }
+
+
+def _tasks(out: Mapping[str, Tensor], want: Mapping[str, Tensor]) -> Calibration:
+    """Fit the heads of safety, hostility and mode; a kind of danger has too few dev rows for a pair of its own."""
+    safety, hostility, mode = (~torch.isnan(want[name][:, 0]) for name in ("safety", "hostility", "mode"))
+    told = safety & ~torch.isnan(want["safety"]).any(1)
+    safety_scale, safety_shift = platt(out["safety"][told], want["safety"][told], shared=True)
+    hostility_scale, hostility_shift = platt(out["hostility"][hostility], want["hostility"][hostility], shared=True)
+    return {
+        "safety_scale": safety_scale.tolist(),
+        "safety_shift": safety_shift.tolist(),
+        "hostility_scale": hostility_scale.tolist(),
+        "hostility_shift": hostility_shift.tolist(),
+        "mode_scale": temperature(out["mode"][mode], want["mode"][mode].argmax(1), 1.0),
     }
 
 

@@ -31,6 +31,10 @@ def _folded(reader: Reader, calibration: Mapping[str, Any]) -> dict[str, NDArray
     category, category_bias = head(reader.core, [calibration["category_scale"]] * 7, calibration["category_shift"])
     go, go_bias = head(reader.go, calibration["go_scale"], calibration["go_shift"])
     traits, traits_bias = head(reader.traits, calibration["traits_scale"], calibration["traits_shift"])
+    safety, safety_bias = head(reader.safety, calibration["safety_scale"], calibration["safety_shift"])
+    hostility, hostility_bias = head(reader.hostility, calibration["hostility_scale"], calibration["hostility_shift"])
+    mode, mode_bias = head(reader.mode, [calibration["mode_scale"]] * 6, [0.0] * 6)
+    beliefs, beliefs_bias = head(reader.beliefs, [1.0] * 7, [0.0] * 7)
     dimensions, dimensions_bias = head(reader.dimensions, calibration["dimension_scale"], [0.0] * 3)
     return {
         "core.weight": core[:6],
@@ -41,8 +45,12 @@ def _folded(reader: Reader, calibration: Mapping[str, Any]) -> dict[str, NDArray
         "go.bias": go_bias,
         "valence.weight": dimensions[:1],
         "valence.bias": dimensions_bias[:1],
-        "unit.weight": np.concatenate([dimensions[1:], traits]),
-        "unit.bias": np.concatenate([dimensions_bias[1:], traits_bias]),
+        "unit.weight": np.concatenate([dimensions[1:], traits, safety, hostility]),
+        "unit.bias": np.concatenate([dimensions_bias[1:], traits_bias, safety_bias, hostility_bias]),
+        "mode.weight": mode,
+        "mode.bias": mode_bias,
+        "beliefs.weight": beliefs,
+        "beliefs.bias": beliefs_bias,
     }
 
 

@@ -233,7 +233,7 @@ def predict(reader: Reader, rows: Sequence[list[int]], *, pad_id: int, batch: in
             out = reader(ids, mask)
         for name, values in out.items():
             if name != "beliefs":  # a number a token: rows of different lengths
-                found.setdefault(name, []).append(values)  # type: ignore[arg-type]
+                found.setdefault(name, []).append(values)
         if start // batch % 50 == 0:
             print(f"read {start}/{len(order)}", flush=True)
     back = torch.empty(len(order), dtype=torch.long)

@@ -118,25 +118,36 @@ class _Encoder:
 
 
 def _heads(g: _Graph, vector: str, heads: Mapping[str, Array]) -> None:
-    """Turn the vector into the 49 scores; *heads* holds ``name.weight`` (out, in) and ``name.bias``, calibration folded in."""
-    order = ("core", "category", "go", "valence", "unit")
+    """Turn the vector into the scores; *heads* holds ``name.weight`` (out, in) and ``name.bias``, calibration folded in."""
+    order = ("core", "category", "go", "valence", "unit", "mode")
     weight = np.concatenate([heads[f"{n}.weight"] for n in order]).T.astype(np.float32)
     bias = np.concatenate([heads[f"{n}.bias"] for n in order]).astype(np.float32)
     logits = g.add("Add", g.add("MatMul", vector, g.constant(weight)), g.constant(bias))
     sizes = g.constant(np.array([len(heads[f"{n}.bias"]) for n in order], np.int64))
-    core, category, go, valence, unit = g.add("Split", logits, sizes, outputs=5, axis=-1)
+    core, category, go, valence, unit, mode = g.add("Split", logits, sizes, outputs=len(order), axis=-1)
     parts = [
         g.add("Sigmoid", core),
         g.add("Softmax", category, axis=-1),
         g.add("Sigmoid", go),
         g.add("Tanh", valence),
         g.add("Sigmoid", unit),
+        g.add("Softmax", mode, axis=-1),
     ]
     g.nodes.append(helper.make_node("Concat", parts, ["scores"], axis=-1))
 
 
+def _tags(g: _Graph, states: str, heads: Mapping[str, Array]) -> None:
+    """Turn each token's state into the odds of its being part of a belief of each type, or of none."""
+    product = g.add("MatMul", states, g.constant(heads["beliefs.weight"].T.astype(np.float32)))
+    logits = g.add("Add", product, g.constant(heads["beliefs.bias"].astype(np.float32)))
+    g.nodes.append(helper.make_node("Softmax", [logits], ["beliefs"], axis=-1))
+
+
 def build(weights: Mapping[str, Array], heads: Mapping[str, Array], *, layers: int, int8: bool = True) -> ModelProto:
-    """Give the graph: ``ids`` and ``mask`` (batch, tokens) int64 in, ``scores`` (batch, 49) out."""
+    """Give the graph.
+
+    ``ids`` and ``mask`` (batch, tokens) int64 go in; ``scores`` (batch, columns) and ``beliefs`` (batch, tokens, types) come out.
+    """
     g = _Graph()
     encoder = _Encoder(g, weights, int8=int8)
     padding = g.add("Cast", "mask", to=TensorProto.INT32)
@@ -147,12 +158,18 @@ def build(weights: Mapping[str, Array], heads: Mapping[str, Array], *, layers: i
     seen = g.add("Cast", g.add("Unsqueeze", "mask", g.constant(np.array([2], np.int64))), to=TensorProto.FLOAT)
     total = g.add("ReduceSum", g.add("Mul", x, seen), axis, keepdims=0)
     _heads(g, g.add("Div", total, g.add("ReduceSum", seen, axis, keepdims=0)), heads)
+    _tags(g, x, heads)
     shape = ["batch", "tokens"]
+    columns = sum(len(bias) for name, bias in heads.items() if name.endswith(".bias") and name != "beliefs.bias")
+    types = len(heads["beliefs.bias"])
     graph = helper.make_graph(
         g.nodes,
         "emotion-v2",
         [helper.make_tensor_value_info(n, TensorProto.INT64, shape) for n in ("ids", "mask")],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", 49])],
+        [
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", columns]),
+            helper.make_tensor_value_info("beliefs", TensorProto.FLOAT, [*shape, types]),
+        ],
         [numpy_helper.from_array(np.ascontiguousarray(v), k) for k, v in g.constants.items()],
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]

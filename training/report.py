@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ from rich.table import Table
 
 from kaiko_server.engine.model import CORE, GO, Scores
 from kaiko_server.engine.onnx import OnnxSession, weights_folder
-from training import card, data, figures
+from training import behaviour, card, data, exam, figures
 from training.figures import Array
 from training.labels import MAIN
 
@@ -37,8 +38,22 @@ BARS = (
     ("goemotions.macro_f1", "GoEmotions dev: macro-F1, cross-fitted thresholds", 0.52),
     ("emobank.valence_r", "EmoBank dev: r of valence", 0.70),
     ("emobank.arousal_r", "EmoBank dev: r of arousal", 0.50),
+    ("safety.recall", "exam: danger noticed", 0.95),
+    ("safety.precision", "exam: of what is called danger, how much is", 0.90),
+    ("hostility.macro_f1", "exam: hostile or not, macro-F1", 0.90),
+    ("mode.accuracy", "exam: conversation mode right", 0.85),
+    ("behaviour.ladders", "ladders of emphasis in order", 0.95),
+    ("behaviour.negation", "negation takes the emotion away", 0.90),
+    ("evidence.ratio", "evidence: fall without the two named words, in falls without two random ones", 3.0),
 )
-"""What the first model must reach."""
+"""What the model must reach."""
+CEILINGS = (
+    ("bias.names", "names: the most that a group's mean reading is off", 0.03),
+    ("bias.pronouns", "pronouns: the same", 0.03),
+    ("bias.identities", "identities: the same", 0.03),
+    ("bias.dialects", "dialects: the most that a variety's mean reading is off the standard's", 0.03),
+)
+"""What it must not exceed."""
 Figures = dict[str, dict[str, float]]
 
 
@@ -81,6 +96,16 @@ def on_corpus(name: str, examples: Sequence[data.Example], scores: Sequence[Scor
         lambda r: figures.expected_calibration_error(confidence[r], right[r].astype(float)), len(truth)
     )
     return out
+
+
+def as_first_labelled(example: data.Example) -> data.Example:
+    """Give *example* with its labels as they were before a second and a third reader mended some of the held-back part."""
+    if "first" not in example.row:
+        return example
+    row = {**example.row, **example.row["first"]}  # type: ignore[dict-item]
+    assert example.dimensions is not None  # they were mended where there were labels
+    dimensions = (float(row["valence"]), *example.dimensions[1:])  # type: ignore[arg-type]
+    return replace(example, main=str(row["main"]), core=tuple(row["core"]), dimensions=dimensions)  # type: ignore[arg-type]
 
 
 def by_label(examples: Sequence[data.Example], scores: Sequence[Scores]) -> dict[str, dict[str, float]]:
@@ -144,7 +169,7 @@ def on_traits(examples: Sequence[data.Example], scores: Sequence[Scores]) -> Fig
     ours = np.array([(s.wonder, s.empathic_concern, s.personal_distress, s.meta, s.pattern) for s in scores])
     return {
         f"traits.{name}_r": figures.interval(lambda r, k=k: figures.pearson(gold[r, k], ours[r, k]), len(gold))  # type: ignore[misc]
-        for k, name in ((0, "wonder"), (3, "meta"), (4, "pattern"))
+        for k, name in enumerate(("wonder", "empathic_concern", "personal_distress", "meta", "pattern"))
     }
 
 
@@ -156,6 +181,7 @@ def evaluate(folder: Path, source: Path | None, console: Console) -> dict[str, o
         "corpus": [e for e in own if e.part == "test" and e.main],
         "confide": [e for e in own if e.part == "confide"],
         "traits": [e for e in own if e.part in {"test", "dev"} and e.traits],
+        "exam": [e for e in own if e.part == "exam"],
     }
     if source is not None:
         public = [*data.goemotions(source), *data.emobank(source)]
@@ -164,7 +190,12 @@ def evaluate(folder: Path, source: Path | None, console: Console) -> dict[str, o
     found: Figures = {}
     for name in ("corpus", "confide"):
         found |= on_corpus(name, parts[name], scores[name])
+    before = on_corpus("corpus_first_labels", [as_first_labelled(e) for e in parts["corpus"]], scores["corpus"])
+    found |= {name: value for name, value in before.items() if name.endswith((".main", ".implicit", ".valence_sign"))}
     found |= on_traits(parts["traits"], scores["traits"])
+    found |= exam.measure(parts["exam"], scores["exam"], session.thresholds)
+    with console.status("behaviour"):
+        found |= behaviour.measure(session, [e.text for e in parts["corpus"]])
     report: dict[str, object] = {
         "labels": by_label(parts["corpus"], scores["corpus"]),
         "cues": by_cue([*parts["corpus"], *parts["confide"]], [*scores["corpus"], *scores["confide"]]),
@@ -187,15 +218,15 @@ def show(report: Mapping[str, object], console: Console) -> bool:
     table = Table(title="emotion-v2, from the shipped int8 weights")
     for name in ("figure", "value", "95 % interval", "rows", "must be", ""):
         table.add_column(name, justify="left" if name == "figure" else "right")
-    bars = {key: (text, bar) for key, text, bar in BARS}
+    bars = {key: (text, bar, "≥") for key, text, bar in BARS} | {key: (text, bar, "≤") for key, text, bar in CEILINGS}
     reached = True
     for key, value in found.items():
-        text, bar = bars.get(key, (key, None))
-        ok = bar is None or value["value"] >= bar
+        text, bar, sign = bars.get(key, (key, None, ""))
+        ok = bar is None or (value["value"] >= bar if sign == "≥" else value["value"] <= bar)
         reached &= ok
         mark = "" if bar is None else "[green]yes[/]" if ok else "[red]no[/]"
         span = f"{value['low']:.3f} … {value['high']:.3f}"
-        table.add_row(text, f"{value['value']:.3f}", span, str(value["rows"]), "" if bar is None else f"≥ {bar:.2f}", mark)
+        table.add_row(text, f"{value['value']:.3f}", span, str(value["rows"]), "" if bar is None else f"{sign} {bar:.2f}", mark)
     console.print(table)
     return reached
 
@@ -227,7 +258,7 @@ def main(source: Path | None, weights: Path, *, write: bool) -> None:
     reached = show(report, console)
     if write and source is not None:
         (weights / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        (weights / "card.md").write_text(card.render(report, BARS), encoding="utf-8")
+        (weights / "card.md").write_text(card.render(report, (*BARS, *CEILINGS)), encoding="utf-8")
         console.print(f"written: report.json and card.md in {weights}")
     sys.exit(0 if reached else 1)
 

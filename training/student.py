@@ -60,7 +60,7 @@ STAGES = (
     Stage(
         "student-second",
         SECOND,
-        epochs=2,
+        epochs=1,
         plan=Plan(encoder_rate=1e-4, head_rate=5e-4, layer_decay=0.9, seed=3),
         own=3,
         weights=teacher.EMOTIONS_ALONE | {"emobank": 1.0, "sign": 1.0, "soft_dimensions": 1.25},
@@ -69,9 +69,10 @@ STAGES = (
         "student-third",
         THIRD,
         epochs=1,
-        plan=Plan(encoder_rate=1e-4, head_rate=5e-4, layer_decay=0.9, seed=4),
+        plan=Plan(encoder_rate=1e-4, head_rate=1e-3, layer_decay=0.9, seed=4),
         own=2,
-        weights={"emobank": 1.0, "sign": 1.0, "soft_dimensions": 1.25},
+        emobank=3,
+        weights={"emobank": 1.5, "sign": 1.0, "soft_dimensions": 1.25},
     ),
 )
 WEIGHTS = {

@@ -61,7 +61,7 @@ STAGES = (
     Stage(
         "teacher-third",
         rounds=3,
-        epochs=1,
+        epochs=2,
         plan=Plan(encoder_rate=3.5e-5, head_rate=1e-3, layer_decay=0.95, seed=3),
         public={"goemotions": 2000, "emobank": 2000},
         weights={"go": 0.5, "emobank": 0.5, "sign": 0.5, "traits": 0.25},
@@ -120,10 +120,13 @@ def train(stage: Stage, source: Path, runs: Path) -> None:
 
 
 def chosen(stage: Stage, source: Path) -> list[data.Example]:
-    """Give the texts that *stage* labels: all of the own corpus and EmoBank, half of GoEmotions, a third of the tweets."""
+    """Give the texts that *stage* labels: all of the own corpus and EmoBank, half of GoEmotions, a third of the tweets.
+
+    A stage with tasks labels the own corpus and variants of half of it.
+    """
     if stage.tasks:
         own = [e for e in data.corpus() if e.part == "train" and e.round <= stage.rounds]
-        return own + vary(own, stage.plan.seed)
+        return own + vary(own[::2], stage.plan.seed)
     every = {"goemotions": 2, "davidson": 3}
     known = (e for e in data.everything(source) if e.round <= stage.rounds)
     return [e for i, e in enumerate(known) if e.part == "train" and i % every.get(e.source, 1) == 0]
@@ -151,7 +154,7 @@ def label(stage: Stage, source: Path, runs: Path) -> None:
     clean = normaliser()
     reader = trained(stage, runs)
     said = predict(reader, encode(tokenizer, [clean(e.text) for e in examples]), pad_id=1)
-    torch.save({"keys": [data.key(e) for e in examples], **soft(said, float(reader.main_scale), tasks=stage.tasks)}, path)
+    torch.save({"keys": [data.key(e) for e in examples], **soft(said, float(reader.main_scale.detach()), tasks=stage.tasks)}, path)
 
 
 def soft(said: dict[str, Tensor], main_scale: float, *, tasks: bool) -> dict[str, Tensor]:

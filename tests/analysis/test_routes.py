@@ -10,7 +10,7 @@ ITEM = {
     "text", "category", "raw", "intensity", "intensityLevel", "valence", "arousal", "complexity", "wonderIndex", "discoveryLevel",
     "activeLabels", "confidence", "isBreakthrough", "metaEmotionalScore", "patternEmotionScore", "emotionalVector", "emotionalTags",
     "emotionalSignature",
-    "dimensionalSource", "language", "coverage",
+    "dimensionalSource", "language", "coverage", "empathicConcern", "personalDistress", "safetyConcernScore", "hostilityState",
 }  # fmt: skip
 
 
@@ -35,7 +35,8 @@ def test_the_documented_request_with_either_header(server):
 def test_the_reply_has_the_contracts_fields(server):
     """Envelope and item of a single message; blocks that do not apply are absent."""
     reply = server.analyse("hello")
-    assert set(reply) == {"object", "model", "response_type", "emotions", "isFallback", "dataQuality", "metadata", "params", "usage"}
+    envelope = {"object", "model", "response_type", "emotions", "isFallback", "dataQuality", "metadata", "params", "usage"}
+    assert set(reply) == envelope | {"conversationMode"}
     assert (reply["object"], reply["model"], reply["response_type"]) == ("emotions.analysis", "emotion-v2", "per_message")
     assert reply["isFallback"] is False
     assert reply["metadata"] == reply["params"] == {}

@@ -5,15 +5,16 @@ from threading import Event
 
 import numpy as np
 
-from kaiko_server.engine.model import GO
-from kaiko_server.engine.scores import COLUMNS
+from kaiko_server.engine.layout import Layout
+from kaiko_server.engine.model import GO, Thresholds
+from kaiko_server.engine.scores import COLUMNS, Output
 
 
 class FakeSession:
     """Reads every text as four tokens and everything as calm, and remembers what it ran."""
 
     version = "fake"
-    go_thresholds = (0.5,) * len(GO)
+    thresholds = Thresholds(go=(0.5,) * len(GO), crisis=0.5)
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -27,10 +28,13 @@ class FakeSession:
         self._ids[len(self._ids)] = text
         return [len(self._ids) - 1] * 4
 
-    def run(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
+    def layout(self, text: str) -> Layout:
+        return Layout(text, [0, 0], [(0, 2)])
+
+    def run(self, rows: Sequence[Sequence[int]]) -> list[Output]:
         self.batches.append([self._ids[row[0]] for row in rows])
         self.started.set()
-        return np.zeros((len(rows), COLUMNS), np.float32)
+        return [Output(np.zeros(COLUMNS, np.float32), np.zeros((len(row) - 2, 7), np.float32)) for row in rows]
 
     @property
     def ran(self) -> list[str]:
@@ -45,7 +49,7 @@ class GatedSession(FakeSession):
         super().__init__()
         self.gate = Event()
 
-    def run(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
+    def run(self, rows: Sequence[Sequence[int]]) -> list[Output]:
         output = super().run(rows)
         self.gate.wait()
         return output
@@ -58,7 +62,7 @@ class RaisingSession(GatedSession):
         super().__init__()
         self.error = error
 
-    def run(self, rows: Sequence[Sequence[int]]) -> np.ndarray:
+    def run(self, rows: Sequence[Sequence[int]]) -> list[Output]:
         output = super().run(rows)
         if "poison" in self.batches[-1]:
             raise self.error

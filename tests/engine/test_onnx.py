@@ -12,6 +12,7 @@ from kaiko_server.engine import onnx
 from kaiko_server.engine.batcher import Batcher
 from kaiko_server.engine.model import CORE, GO, ModelUnavailableError, Scores
 from kaiko_server.engine.onnx import OnnxSession
+from kaiko_server.engine.scores import COLUMNS
 
 WEIGHTS = Path(onnx.__file__).with_name("weights")
 STORY = "We packed the car before sunrise and drove to the lake. The water was cold. My sister laughed at me the whole way home! "
@@ -38,10 +39,16 @@ def numbers(scores: Scores) -> list[float]:
     return [*scores.core, *scores.category, *scores.go, *astuple(scores)[3:11]]
 
 
+def units(scores: Scores) -> list[float]:
+    """Every single number of 0..1."""
+    names = ("arousal", "intensity", "wonder", "empathic_concern", "personal_distress", "meta", "pattern", "concern", "hostility")
+    return [getattr(scores, name) for name in names]
+
+
 def assert_in_range(scores: Scores) -> None:
     assert (len(scores.core), len(scores.category), len(scores.go)) == (len(CORE), len(CORE) + 1, len(GO))
     assert -1 <= scores.valence <= 1
-    assert all(0 <= value <= 1 for value in [*scores.core, *scores.category, *scores.go, *astuple(scores)[4:11]])
+    assert all(0 <= value <= 1 for value in [*scores.core, *scores.category, *scores.go, *scores.dangers, *scores.mode, *units(scores)])
     assert math.isclose(sum(scores.category), 1, abs_tol=1e-4)
 
 
@@ -49,8 +56,8 @@ def test_version_is_that_of_the_weights(session: OnnxSession) -> None:
     """The version names the very file that is loaded, and each label has its threshold."""
     digest = hashlib.sha256((WEIGHTS / "model.onnx").read_bytes()).hexdigest()
     assert session.version == f"emotion-v2+{digest[:8]}"
-    assert len(session.go_thresholds) == len(GO)
-    assert all(0 < threshold < 1 for threshold in session.go_thresholds)
+    assert len(session.thresholds.go) == len(GO)
+    assert all(0 < threshold < 1 for threshold in (*session.thresholds.go, session.thresholds.crisis))
 
 
 def test_missing_weights(tmp_path: Path) -> None:
@@ -150,9 +157,9 @@ def test_not_a_number_is_an_error(session: OnnxSession) -> None:
 
     class Broken:
         def run(self, _names: object, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-            return [np.full((len(feed["ids"]), 49), np.nan, np.float32)]
+            return [np.full((len(feed["ids"]), COLUMNS), np.nan, np.float32), np.zeros((*feed["ids"].shape, 7), np.float32)]
 
-    broken = OnnxSession(Broken(), session._tokenizer, {**CARD, "go_thresholds": session.go_thresholds})
+    broken = OnnxSession(Broken(), session._tokenizer, {**CARD, "go_thresholds": session.thresholds.go, "crisis_threshold": 0.5})
     with pytest.raises(ArithmeticError):
         broken.predict(["text"])
 

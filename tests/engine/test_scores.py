@@ -5,12 +5,15 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from kaiko_server.engine.model import CORE, GO
-from kaiko_server.engine.scores import COLUMNS, combine, scores_of
+from kaiko_server.engine.scores import COLUMNS, Output, combine, reading, scores_of
 
 CATEGORY = slice(6, 13)
 GO_NEUTRAL = 13 + GO.index("neutral")
 VALENCE, AROUSAL, INTENSITY = 41, 42, 43
-HEARD = [i for i in range(COLUMNS) if i not in {*range(6, 13), GO_NEUTRAL, VALENCE, AROUSAL}]
+CONCERN, MODE = 49, slice(54, 60)
+DANGER = range(CONCERN, CONCERN + 4)
+HEARD = [i for i in range(54) if i not in {*range(6, 13), GO_NEUTRAL, VALENCE, AROUSAL, *DANGER}]
+NO_TAGS = (np.zeros((0, 7), np.float32),)
 
 Texts = tuple[NDArray[np.float32], list[int]]
 
@@ -114,11 +117,29 @@ def test_the_prevailing_emotion_wins() -> None:
 
 def test_columns_have_their_names() -> None:
     """Each column of the network's output lands in the field that the training gave it."""
-    scores = scores_of([float(i) for i in range(COLUMNS)], tokens=7, windows=1)
-    assert COLUMNS == 49
+    scores = scores_of([float(i) for i in range(COLUMNS)], NO_TAGS, tokens=7)
+    assert COLUMNS == 60
     assert scores.core == (0, 1, 2, 3, 4, 5)
     assert scores.category == tuple(range(6, 13))
     assert scores.go == tuple(range(13, 41))
     assert (scores.valence, scores.arousal, scores.intensity, scores.wonder) == (41, 42, 43, 44)
     assert (scores.empathic_concern, scores.personal_distress, scores.meta, scores.pattern) == (45, 46, 47, 48)
+    assert (scores.concern, scores.dangers, scores.hostility) == (49, (50, 51, 52), 53)
+    assert scores.mode == tuple(range(54, 60))
     assert (scores.tokens, scores.windows) == (7, 1)
+
+
+def test_danger_in_one_window_is_danger() -> None:
+    """Nothing around a sentence of danger makes it less, and what two windows say does not add up."""
+    rows = np.concatenate([calm_window()] * 16)
+    rows[3, CONCERN], rows[3, CONCERN + 1] = 0.97, 0.9
+    rows[8, CONCERN], rows[8, CONCERN + 3] = 0.99, 0.1
+    assert combine(rows, [100] * 16)[list(DANGER)].tolist() == rows[3, list(DANGER)].tolist()
+
+
+def test_it_says_where_each_emotion_is_strongest() -> None:
+    """The window of the joy and that of the sadness are told apart."""
+    rows = np.concatenate([calm_window(), window(label="joy", strength=0.9), window(label="sadness", strength=0.8)])
+    scores = reading([Output(row, *NO_TAGS) for row in rows], [10, 10, 10])
+    assert (scores.loudest[CORE.index("joy")], scores.loudest[CORE.index("sadness")]) == (1, 2)
+    assert scores.windows == 3

@@ -1,11 +1,12 @@
 """The emotion item: the contract's section 3, field by field, over any scores that a model can give."""
 
 import math
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaiko_server.engine.model import CORE, GO, Scores
+from kaiko_server.engine.model import CORE, DANGERS, GO, Scores, Thresholds
 from kaiko_server.reading import dimensions, signature
 from kaiko_server.reading.item import active_labels, category_of, emotion_item
 
@@ -18,10 +19,21 @@ def many(n):
 
 
 SCORES = st.builds(
-    Scores, core=many(6), category=SHARE, go=many(28), valence=st.floats(-1, 1, width=32), arousal=UNIT, intensity=UNIT,
-    wonder=UNIT, empathic_concern=UNIT, personal_distress=UNIT, meta=UNIT, pattern=UNIT, tokens=st.integers(2, 9), windows=st.just(1),
-)  # fmt: skip
-THRESHOLDS = (0.3,) * 28
+    Scores,
+    core=many(6),
+    category=SHARE,
+    go=many(28),
+    valence=st.floats(-1, 1, width=32),
+    **dict.fromkeys(("arousal", "intensity", "wonder", "empathic_concern", "personal_distress", "meta", "pattern"), UNIT),
+    **dict.fromkeys(("concern", "hostility"), UNIT),
+    dangers=many(3),
+    mode=many(6),
+    beliefs=st.just(()),
+    loudest=st.just((0,) * 6),
+    tokens=st.integers(2, 9),
+    windows=st.just(1),
+)
+THRESHOLDS = Thresholds(go=(0.3,) * 28, crisis=0.4)
 
 
 def read(scores, **more):
@@ -33,7 +45,8 @@ def test_every_number_is_in_its_range(scores):
     """Whatever the model says, an item keeps the contract's ranges."""
     item = read(scores)
     assert -1 <= item["valence"] <= 1
-    for name in ("intensity", "arousal", "wonderIndex", "confidence", "metaEmotionalScore", "patternEmotionScore"):
+    units = ("intensity", "arousal", "wonderIndex", "confidence", "metaEmotionalScore", "patternEmotionScore")
+    for name in (*units, "empathicConcern", "personalDistress", "safetyConcernScore"):
         assert 0 <= item[name] <= 1
     assert set(item["raw"]) == set(CORE)
     assert math.isclose(sum(v * v for v in item["emotionalVector"]), 1, abs_tol=1e-4)
@@ -41,11 +54,23 @@ def test_every_number_is_in_its_range(scores):
 
 
 @given(SCORES)
-def test_what_later_work_owns_is_absent(scores):
-    """A block that is not computed is absent: never null, never a placeholder."""
-    item = read(scores)
-    assert not {"hostilityState", "safety", "safetyConcernScore", "empathicConcern", "personalDistress", "evidence"} & set(item)
+def test_what_does_not_apply_is_absent(scores):
+    """A block that does not apply is absent, never null; `safety` is there exactly when the text is a crisis."""
+    item = read(scores, danger=[(0, 1)])
     assert None not in item.values()
+    assert "evidence" not in item
+    crisis = scores.concern >= 0.4 and max(scores.dangers) >= 0.2
+    assert ("safety" in item) == crisis
+    if crisis:
+        assert item["safety"]["kind"] == DANGERS[scores.dangers.index(max(scores.dangers))]
+        assert item["safety"]["evidence"] == [{"start": 0, "end": 1}]
+
+
+@given(SCORES)
+def test_a_crisis_is_about_meaning_and_never_about_intensity(scores):
+    """Other strength, arousal or valence, same verdict."""
+    calm = replace(scores, intensity=0.0, arousal=0.0, valence=0.9)
+    assert ("safety" in read(calm)) == ("safety" in read(scores))
 
 
 @given(SCORES)
@@ -70,16 +95,16 @@ def test_sensitivity_of_a_half_is_the_fitted_threshold():
     """The default leaves the fitted thresholds alone, the label on the line included."""
     go = [0.0] * 28
     go[GO.index("joy")], go[GO.index("pride")] = 0.31, 0.29
-    assert active_labels(go, THRESHOLDS, 0.5) == ["joy"]
+    assert active_labels(go, THRESHOLDS.go, 0.5) == ["joy"]
 
 
 def test_neutral_only_stands_alone():
     """`neutral` is dropped beside any feeling and kept when nothing else is active."""
     go = [0.0] * 28
     go[GO.index("neutral")] = 0.9
-    assert active_labels(go, THRESHOLDS, 0.5) == ["neutral"]
+    assert active_labels(go, THRESHOLDS.go, 0.5) == ["neutral"]
     go[GO.index("grief")] = 0.4
-    assert active_labels(go, THRESHOLDS, 0.5) == ["grief"]
+    assert active_labels(go, THRESHOLDS.go, 0.5) == ["grief"]
 
 
 @given(SCORES)

@@ -29,9 +29,10 @@ def test_groups_and_topics_are_on_one_side(own):
     assert all(len(parts) == 1 for parts in sides.values())
 
 
-def test_one_file_is_kept_out_whole(own):
-    """`h_confide` is trained on by nobody."""
-    assert {e.part for e in own if e.source == data.HELD_OUT_FILE} == {"confide"}
+def test_some_files_are_kept_out_whole(own):
+    """`h_confide` and the exam are trained and tuned on by nobody."""
+    for name, part in data.KEPT_OUT.items():
+        assert {e.part for e in own if e.source == name} == {part}
 
 
 def test_no_held_back_text_is_trained_on(own):

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
-from kaiko_server.engine.model import ALIASES, CORE, GO, NAME
+from kaiko_server.engine.model import ALIASES, BELIEFS, CORE, DANGERS, GO, MODES, NAME
 from kaiko_server.errors import ApiError, Code
+from kaiko_server.reading.guidance import GUIDANCE
 
 MAX_MESSAGES: Final = 100
 MAX_TEXT: Final = 10_000
@@ -115,8 +116,8 @@ class Params(_Wire):
     explain: bool = False
 
     def echo(self) -> dict[str, object]:
-        """Give what the client said and we act upon. ``explain`` joins when items carry evidence."""
-        return {name: getattr(self, name) for name in ("granularity", "sensitivity") if name in self.model_fields_set}
+        """Give what the client said and we act upon."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
 
 class AnalysisRequest(_Wire):
@@ -169,11 +170,18 @@ _TEXT: Final[dict[str, Any]] = {
     "description": f"Not blank. Up to {MAX_TEXT:,} characters (Unicode code points); more: 413 `text_too_long`.",
 }
 _UNIT: Final[dict[str, Any]] = {"type": "number", "minimum": 0, "maximum": 1}
+_COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
+_STRING: Final[dict[str, Any]] = {"type": "string"}
+_STRINGS: Final[dict[str, Any]] = {"type": "array", "items": _STRING}
 _EXTERNAL_ID: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
 
 
 def _ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _block(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _raw(labels: Sequence[str]) -> dict[str, Any]:
@@ -216,7 +224,11 @@ _REQUEST_SCHEMAS: Final[dict[str, Any]] = {
                 "description": "Which labels `raw` holds: the six core emotions, or the 27 of GoEmotions and `neutral`. `basic` is `core`.",
             },
             "sensitivity": _UNIT | {"default": 0.5, "description": "Shifts the thresholds of `activeLabels`, never the scores."},
-            "explain": {"type": "boolean", "default": False, "description": "Reserved: will add `evidence` to each item."},
+            "explain": {
+                "type": "boolean",
+                "default": False,
+                "description": "Adds `evidence` to each item; costs up to 12 more readings a text.",
+            },
         },
     },
 }
@@ -238,6 +250,9 @@ _ITEM: Final[dict[str, Any]] = {
         "description": "Above their own thresholds, strongest first.",
     },
     "confidence": _UNIT | {"description": "Calibrated probability that `category` is right."},
+    "empathicConcern": _UNIT | {"description": "Warm concern for another."},
+    "personalDistress": _UNIT | {"description": "Own upset."},
+    "safetyConcernScore": _UNIT | {"description": "Probability of danger to self or others. An aid for routing to a person, no diagnosis."},
     "isBreakthrough": {"type": "boolean"},
     "metaEmotionalScore": _UNIT | {"description": "Talks about own feelings."},
     "patternEmotionScore": _UNIT | {"description": "Talks about recurrence or change."},
@@ -252,11 +267,23 @@ _ITEM: Final[dict[str, Any]] = {
     "emotionalSignature": {"type": "string", "pattern": "^[0-9a-f]{16}$", "description": "Same state, same signature."},
     "dimensionalSource": {"const": "ml_predicted"},
     "language": {"type": "string", "description": "BCP 47; `und` where it cannot be told."},
+    "hostilityState": _ref("HostilityState"),
     "coverage": {
         "type": "object",
         "required": ["characters", "windows"],
         "properties": {"characters": {"type": "integer", "minimum": 1}, "windows": {"type": "integer", "minimum": 1}},
         "description": "Long text is read in windows and combined; nothing is cut.",
+    },
+}
+_PLACE: Final[dict[str, Any]] = {"start": _COUNT, "end": _COUNT}
+_SOMETIMES: Final[dict[str, Any]] = {
+    "safety": _block(kind={"type": "string", "enum": list(DANGERS)}, evidence={"type": "array", "items": _block(**_PLACE)})
+    | {"description": "In a crisis alone: the kind of danger and the sentences that tell it, in code points of `text`."},
+    "evidence": {
+        "type": "array",
+        "items": _block(**_PLACE, label={"type": "string", "enum": list(CORE)}, weight=_UNIT),
+        "description": "With `params.explain`: the words that the category rests on, strongest first, in code points of `text`; "
+        "`weight` is by how much its score falls without them. Empty when the text is neutral or no one word matters.",
     },
 }
 _REPLY: Final[dict[str, Any]] = {
@@ -267,7 +294,60 @@ _REPLY: Final[dict[str, Any]] = {
 }
 _ROLE_ITEMS: Final = {role: _ref("EmotionItem") for role in _ROLES}
 SCHEMAS: Final[dict[str, Any]] = _REQUEST_SCHEMAS | {
-    "EmotionItem": {"type": "object", "required": list(_ITEM), "properties": _ITEM},
+    "EmotionItem": {"type": "object", "required": list(_ITEM), "properties": _ITEM | _SOMETIMES},
+    "HostilityState": {
+        "type": "object",
+        "description": "Hostility towards the listener or a group; anger at things and reported speech are none.",
+        "required": ["level", "score", "escalationCount", "deEscalationDetected", "recommendedResponse"],
+        "properties": {
+            "level": {"type": "string", "enum": ["none", "low", "medium", "high"], "description": "From .30, .55 and .80 on."},
+            "score": _UNIT,
+            "escalationCount": _COUNT | {"description": "Consecutive hostile messages, this one included; 0 or 1 without a context."},
+            "lastEscalation": {"type": "string", "format": "date-time", "description": "The message's own `timestamp`, if it has one."},
+            "deEscalationDetected": {"type": "boolean"},
+            "recommendedResponse": {"type": "string", "enum": ["normal", "defensive", "boundary_setting", "crisis"]},
+        },
+    },
+    "Beliefs": _block(
+        beliefs={
+            "type": "array",
+            "minItems": 1,
+            "items": _block(type={"type": "string", "enum": list(BELIEFS)}, content=_STRING, confidence=_UNIT, rawMatch=_STRING),
+        },
+        totalBeliefs=_COUNT,
+        beliefsByType={"type": "object", "properties": dict.fromkeys(BELIEFS, _COUNT), "additionalProperties": False},
+        summary=_STRING,
+    )
+    | {"description": "What the latest user message states of the world and its writer; absent when it states nothing of the kind."},
+    "ConversationMode": {
+        "type": "object",
+        "description": "Of the latest user message.",
+        "required": [
+            "mode",
+            "confidence",
+            "reasoning",
+            "crisisDetected",
+            "responseStrategy",
+            "personalityMode",
+            "personalityConfidence",
+            "responseGuidance",
+        ],
+        "properties": {
+            "mode": {"type": "string", "enum": ["crisis_intervention", *MODES]},
+            "confidence": _UNIT,
+            "reasoning": {"type": "string"},
+            "crisisDetected": {
+                "type": "boolean",
+                "description": "Danger to self, violence, or being its victim: see `safety` of the item.",
+            },
+            "responseStrategy": _block(tone=_STRING, focus=_STRING, actionables=_STRINGS),
+            "personalityMode": {"type": "string", "enum": list(GUIDANCE)},
+            "personalityConfidence": _UNIT,
+            "responseGuidance": _block(
+                tone=_STRING, focus=_STRING, speechPatterns=_STRINGS, prohibitions=_STRINGS, exampleResponses=_STRINGS
+            ),
+        },
+    },
     "Usage": {
         "type": "object",
         "required": ["analyse_tokens", "total_tokens"],
@@ -299,6 +379,8 @@ SCHEMAS: Final[dict[str, Any]] = _REQUEST_SCHEMAS | {
                 "items": _ref("AnalysedMessage"),
                 "description": "Every message in request order, when there is more than one.",
             },
+            "conversationMode": _ref("ConversationMode"),
+            "beliefs": _ref("Beliefs"),
             "isFallback": {"const": False},
             "dataQuality": {
                 "type": "string",

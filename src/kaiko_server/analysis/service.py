@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from time import perf_counter
 
+from kaiko_server.analysis.evidence import danger_spans, explain
 from kaiko_server.analysis.schemas import AnalysisRequest, Message
 from kaiko_server.engine.model import NAME, Model, Scores, Timing
-from kaiko_server.engine.text import Language, detect_language
+from kaiko_server.engine.text import detect_language
+from kaiko_server.reading.beliefs import beliefs, may_hold_beliefs
 from kaiko_server.reading.item import emotion_item
+from kaiko_server.reading.mode import conversation_mode
+from kaiko_server.reading.safety import danger_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,52 +33,82 @@ class Analysis:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Every message of a request, read."""
+
+    scores: list[Scores]
+    items: list[dict[str, object]]
+    dangers: list[str | None]
+    supported: bool
+    """Whether every text is in a language that the model knows."""
+    timing: Timing
+
+
 async def analyse(model: Model, asked: AnalysisRequest, now: datetime) -> Analysis:
     """Read every message; see :class:`~kaiko_server.engine.model.Model` for the errors."""
-    scores, timing = await model.predict_timed([message.content.text for message in asked.messages])
-    languages = [detect_language(message.content.text) for message in asked.messages]
-    items = _items(model, asked, scores, languages)
+    read = await _read(model, asked)
+    latest = _latest(asked.messages, now)
     reply: dict[str, object] = {
         "object": "emotions.analysis",
         "model": NAME,
         "response_type": "per_message",
-        "emotions": _latest(asked.messages, items, now),
+        "emotions": {role: read.items[index] for role, index in latest.items()},
     }
-    if len(items) > 1:
-        reply["messages"] = [_entry(index, message, items[index]) for index, message in enumerate(asked.messages)]
-    supported = all(language.supported for language in languages)
-    reply |= {"isFallback": False, "dataQuality": "ml_predicted" if supported else "low_confidence"}
-    return _finished(reply, asked, scores, timing)
+    if len(read.items) > 1:
+        reply["messages"] = [_entry(index, message, read.items[index]) for index, message in enumerate(asked.messages)]
+    if (user := latest.get("user")) is not None:
+        item = read.items[user]
+        reply["conversationMode"] = conversation_mode(
+            read.scores[user], read.dangers[user], str(item["category"]), str(item["intensityLevel"])
+        )
+        if (held := await _beliefs(model, asked.messages[user].content.text, read.scores[user])) is not None:
+            reply["beliefs"] = held
+    reply |= {"isFallback": False, "dataQuality": "ml_predicted" if read.supported else "low_confidence"}
+    return _finished(reply, asked, read)
 
 
 async def analyse_batch(model: Model, asked: AnalysisRequest) -> Analysis:
     """Read every message, each by itself, and give the items in the order of the request."""
-    scores, timing = await model.predict_timed([message.content.text for message in asked.messages])
-    languages = [detect_language(message.content.text) for message in asked.messages]
-    items = _items(model, asked, scores, languages)
-    return _finished({"object": "emotions.batch_analysis", "model": NAME, "emotions": items}, asked, scores, timing)
+    read = await _read(model, asked)
+    return _finished({"object": "emotions.batch_analysis", "model": NAME, "emotions": read.items}, asked, read)
 
 
-def _items(model: Model, asked: AnalysisRequest, scores: list[Scores], languages: list[Language]) -> list[dict[str, object]]:
-    granularity = "detailed" if asked.params.granularity == "detailed" else "core"
-    return [
-        emotion_item(
+async def _read(model: Model, asked: AnalysisRequest) -> _Read:
+    texts = [message.content.text for message in asked.messages]
+    scores, timing = await model.predict_timed(texts)
+    dangers = [danger_of(score, model.thresholds.crisis) for score in scores]
+    languages = [detect_language(text) for text in texts]
+    items, began = [], perf_counter()
+    for message, score, language, danger in zip(asked.messages, scores, languages, dangers, strict=True):
+        text = message.content.text
+        item = emotion_item(
             score,
-            text=message.content.text,
+            text=text,
             language=language.tag,
-            thresholds=model.go_thresholds,
+            thresholds=model.thresholds,
             model_version=model.version,
-            granularity=granularity,
+            granularity="detailed" if asked.params.granularity == "detailed" else "core",
             sensitivity=asked.params.sensitivity,
+            at=None if message.timestamp is None else message.timestamp.isoformat().replace("+00:00", "Z"),
+            danger=() if danger is None else await danger_spans(model, text, danger),
         )
-        for message, score, language in zip(asked.messages, scores, languages, strict=True)
-    ]
+        if asked.params.explain:
+            item["evidence"] = await explain(model, text, score)
+        items.append(item)
+    timing = Timing(timing.queue_s, timing.inference_s + perf_counter() - began)
+    return _Read(scores, items, dangers, all(language.supported for language in languages), timing)
 
 
-def _latest(messages: list[Message], items: list[dict[str, object]], now: datetime) -> dict[str, dict[str, object]]:
+async def _beliefs(model: Model, text: str, scores: Scores) -> dict[str, object] | None:
+    return beliefs(await model.layout(text), scores.beliefs) if may_hold_beliefs(scores.beliefs) else None
+
+
+def _latest(messages: list[Message], now: datetime) -> dict[str, int]:
+    """Give, for each role, the index of its latest message."""
     # sorted() keeps the order of equals, and what comes later replaces what came before.
     order = sorted(range(len(messages)), key=lambda index: messages[index].timestamp or now)
-    return {messages[index].role: items[index] for index in order}
+    return {messages[index].role: index for index in order}
 
 
 def _entry(index: int, message: Message, item: dict[str, object]) -> dict[str, object]:
@@ -83,7 +118,7 @@ def _entry(index: int, message: Message, item: dict[str, object]) -> dict[str, o
     return entry | {"emotions": item}
 
 
-def _finished(reply: dict[str, object], asked: AnalysisRequest, scores: list[Scores], timing: Timing) -> Analysis:
-    tokens = sum(score.tokens for score in scores)
+def _finished(reply: dict[str, object], asked: AnalysisRequest, read: _Read) -> Analysis:
+    tokens = sum(score.tokens for score in read.scores)
     reply |= {"metadata": {}, "params": asked.params.echo(), "usage": {"analyse_tokens": tokens, "total_tokens": tokens}}
-    return Analysis(reply, timing, tokens)
+    return Analysis(reply, read.timing, tokens)

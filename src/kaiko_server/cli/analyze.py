@@ -15,6 +15,7 @@ from rich.text import Text
 from kaiko_server.cli.common import as_json, data_dir, one_line
 from kaiko_server.engine.language import detect_language
 from kaiko_server.engine.onnx import OnnxSession
+from kaiko_server.engine.words import sentence_spans
 from kaiko_server.reading.item import emotion_item
 
 MAX_CHARACTERS = 10_000
@@ -27,7 +28,7 @@ _COLOURS = {
 }  # fmt: skip
 _BAR = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_SHOWN_TEXT = 38
+_SHOWN_TEXT = 30
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,10 @@ def _items(session: OnnxSession, texts: list[str], *, detailed: bool) -> Iterabl
             scores,
             text=text,
             language=detect_language(text).tag,
-            thresholds=session.go_thresholds,
+            thresholds=session.thresholds,
             model_version=session.version,
             granularity="detailed" if detailed else "core",
+            danger=sentence_spans(text, 1),
         )
 
 
@@ -145,8 +147,21 @@ def _page(item: dict[str, object]) -> None:
     for name in ("arousal", "intensity"):
         console.print(f"  {name:<10} {_bar(_number(item, name))} {_number(item, name):.2f}")
     console.print(f"  {'wonder':<10} {_bar(_number(item, 'wonderIndex'))} {_number(item, 'wonderIndex'):.2f}")
+    _warnings(console, item)
     labels: list[str] = item["activeLabels"]  # type: ignore[assignment]
     console.print(f"\n  labels: {', '.join(labels) or 'none'}   language: {item['language']}\n")
+
+
+def _warnings(console: Console, item: dict[str, object]) -> None:
+    """Say what asks for a person's attention: danger, and hostility."""
+    if "safety" in item:
+        safety: dict[str, object] = item["safety"]  # type: ignore[assignment]
+        kind = str(safety["kind"]).replace("_", "-")
+        concern = _number(item, "safetyConcernScore")
+        console.print(f"\n  [bold red]danger: {kind}, {concern:.0%} sure[/]  a person should read this; it is no diagnosis")
+    hostility: dict[str, object] = item["hostilityState"]  # type: ignore[assignment]
+    if hostility["level"] != "none":
+        console.print(f"\n  [red]hostility: {hostility['level']}[/]")
 
 
 def _row(item: dict[str, object], *, first: bool) -> None:
@@ -162,6 +177,8 @@ def _row(item: dict[str, object], *, first: bool) -> None:
     row.append(f"  {category:<9}", style=f"bold {_COLOURS[category]}")
     row.append(f"{_number(item, 'confidence'):>5.0%}  {_signed_bar(_number(item, 'valence'), 10)}  ")
     row.append(_bar(_number(item, "intensity"), 10), style=_COLOURS[category])
+    if "safety" in item:
+        row.append("  danger", style="bold red")
     console.print(row)
 
 

@@ -13,11 +13,9 @@ from threading import Lock, Thread
 from time import perf_counter
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kaiko_server.engine.model import ModelOverloadedError, ModelUnavailableError, Scores, Timing
-from kaiko_server.engine.scores import combine, scores_of
+from kaiko_server.engine.layout import Layout
+from kaiko_server.engine.model import ModelOverloadedError, ModelUnavailableError, Scores, Thresholds, Timing
+from kaiko_server.engine.scores import Output, reading
 
 _CLOSED = "closed"
 _PADDED_TO = 16
@@ -28,13 +26,16 @@ class Session(Protocol):
     """What runs on the threads, on several at once; the real one is :class:`kaiko_server.engine.onnx.OnnxSession`."""
 
     version: str
-    go_thresholds: tuple[float, ...]
+    thresholds: Thresholds
 
     def encode(self, texts: Sequence[str]) -> list[list[list[int]]]:
         """Give each text's windows as token ids."""
 
-    def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Give one row of scores for each row of token ids."""
+    def layout(self, text: str) -> Layout:
+        """Say where in *text* its tokens and windows are."""
+
+    def run(self, rows: Sequence[Sequence[int]]) -> Sequence[Output]:
+        """Give what the network says of each row of token ids."""
 
 
 class Batcher:
@@ -69,8 +70,8 @@ class Batcher:
         return self._session.version
 
     @property
-    def go_thresholds(self) -> tuple[float, ...]:
-        return self._session.go_thresholds
+    def thresholds(self) -> Thresholds:
+        return self._session.thresholds
 
     @property
     def ready(self) -> bool:
@@ -100,6 +101,10 @@ class Batcher:
         for thread in self._threads:
             thread.join()
 
+    async def layout(self, text: str) -> Layout:
+        """Say where in *text* its tokens and windows are, off the event loop: a long text takes milliseconds."""
+        return await asyncio.to_thread(self._session.layout, text)
+
     async def predict(self, texts: Sequence[str]) -> list[Scores]:
         """Read *texts*, in order; see :class:`~kaiko_server.engine.model.Model` for the errors."""
         scores, _ = await self.predict_timed(texts)
@@ -107,13 +112,25 @@ class Batcher:
 
     async def predict_timed(self, texts: Sequence[str]) -> tuple[list[Scores], Timing]:
         """Do as :meth:`predict`, and say how long it waited and how long it ran."""
+        self._must_be_ready()
+        if self._waiting + len(texts) > self._queue_texts:
+            raise ModelOverloadedError
+        return await self._ask(texts)
+
+    async def again(self, texts: Sequence[str]) -> list[Scores]:
+        """Read more *texts* for a request that was let in; see :class:`~kaiko_server.engine.model.Model`."""
+        self._must_be_ready()
+        scores, _ = await self._ask(texts)
+        return scores
+
+    def _must_be_ready(self) -> None:
         if not self.ready:
             message = "the model is not running"
             raise ModelUnavailableError(message)
+
+    async def _ask(self, texts: Sequence[str]) -> tuple[list[Scores], Timing]:
         if not texts:
             return [], Timing(0.0, 0.0)
-        if self._waiting + len(texts) > self._queue_texts:
-            raise ModelOverloadedError
         call = _Call(texts, asyncio.get_running_loop().create_future())
         self._calls.add(call)
         self._waiting += len(texts)
@@ -215,17 +232,14 @@ class _Text:
         self.call = call
         self._index = index
         self._lengths = [len(ids) for ids in windows]
-        self._outputs: dict[int, list[float]] = {}
+        self._outputs: dict[int, Output] = {}
 
-    def hear(self, place: int, output: list[float]) -> bool:
+    def hear(self, place: int, output: Output) -> bool:
         """Take the scores of one window; True when with them the call is answered."""
         self._outputs[place] = output
         if len(self._outputs) < len(self._lengths):
             return False
-        if len(self._lengths) > 1:
-            together = np.array([self._outputs[i] for i in range(len(self._lengths))], np.float32)
-            output = combine(together, self._lengths).tolist()
-        return self.call.answer(self._index, scores_of(output, tokens=sum(self._lengths), windows=len(self._lengths)))
+        return self.call.answer(self._index, reading([self._outputs[i] for i in range(len(self._lengths))], self._lengths))
 
 
 class _Row:
@@ -242,9 +256,9 @@ class _Row:
 def _rows(call: _Call, session: Session) -> Iterator[_Row]:
     for index, text in enumerate(call.texts):
         windows = session.encode([text])[0]
-        reading = _Text(call, index, windows)
+        whole = _Text(call, index, windows)
         for place, ids in enumerate(windows):
-            yield _Row(reading, place, ids)
+            yield _Row(whole, place, ids)
 
 
 class _Worker:
@@ -315,7 +329,7 @@ class _Worker:
         calls = {row.text.call: None for row in rows}
         began = perf_counter()
         try:
-            outputs = self._session.run([row.ids for row in rows]).tolist()
+            outputs = self._session.run([row.ids for row in rows])
             seconds = perf_counter() - began
             with self._hearing:
                 for call in calls:

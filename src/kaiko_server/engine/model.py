@@ -1,8 +1,13 @@
 """What a model is to the rest of the server: texts in, one :class:`Scores` a text out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaiko_server.engine.layout import Layout
 
 NAME = "emotion-v2"
 ALIASES = ("emotion-1",)
@@ -17,6 +22,18 @@ GO = (
     "nervousness", "optimism", "pride", "realization", "relief", "remorse", "sadness", "surprise", "neutral",
 )  # fmt: skip
 """The 27 GoEmotions labels and ``neutral`` (Demszky et al. 2020), in the order of the model's outputs."""
+
+MODES = ("emotional_support", "analytical_deep_dive", "goal_strategy", "task_execution", "information_retrieval", "conversational")
+"""What a message asks of who answers it, in the order of the model's outputs."""
+
+DANGERS = ("self_harm", "violence", "victim")
+"""The kinds of danger that the contract names (section 4.4), in the order of the model's outputs."""
+
+BELIEFS = ("explicit", "identity", "value", "purpose", "capability", "relational")
+"""The types of belief (contract, section 4.5), in the order of the model's outputs."""
+
+Tags = NDArray[np.float32]
+"""(tokens, 7): the probabilities that a token is part of a belief of each of :data:`BELIEFS`, or of none."""
 
 
 class ModelUnavailableError(Exception):
@@ -43,6 +60,18 @@ class Scores:
         -1..1, 0..1 and 0..1.
     wonder, empathic_concern, personal_distress, meta, pattern
         0..1.
+    concern
+        0..1: that somebody is in danger.
+    dangers
+        Three independent probabilities 0..1, in the order of :data:`DANGERS`.
+    hostility
+        0..1: towards the listener or a group of people.
+    mode
+        Six probabilities that add up to 1, in the order of :data:`MODES`.
+    beliefs
+        What the tokens of each window say.
+    loudest
+        For each emotion of :data:`CORE` the window in which it is strongest, from 0; all 0 unless the text was long.
     tokens
         What the tokenizer counted, special tokens included, over all windows.
     windows
@@ -60,8 +89,30 @@ class Scores:
     personal_distress: float
     meta: float
     pattern: float
+    concern: float
+    dangers: tuple[float, ...]
+    hostility: float
+    mode: tuple[float, ...]
+    beliefs: tuple[Tags, ...] = field(compare=False, repr=False)
+    loudest: tuple[int, ...]
     tokens: int
     windows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From which probability on something counts as present; fitted on dev data, and shipped with the weights.
+
+    Attributes
+    ----------
+    go
+        For each label of :data:`GO`.
+    crisis
+        For :attr:`Scores.concern`.
+    """
+
+    go: tuple[float, ...]
+    crisis: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +139,15 @@ class Model(Protocol):
         """Name and digest of the weights: the same version gives the same reading."""
 
     @property
-    def go_thresholds(self) -> tuple[float, ...]:
-        """From which probability on each label of :data:`GO` counts as present; fitted on dev data."""
+    def thresholds(self) -> Thresholds:
+        """What counts as present."""
 
     @property
     def ready(self) -> bool:
         """Whether :meth:`predict` can answer now."""
+
+    async def layout(self, text: str) -> Layout:
+        """Say where in *text* its tokens and windows are."""
 
     async def predict(self, texts: Sequence[str]) -> list[Scores]:
         """Read *texts*, in order.
@@ -108,3 +162,12 @@ class Model(Protocol):
 
     async def predict_timed(self, texts: Sequence[str]) -> tuple[list[Scores], Timing]:
         """Do as :meth:`predict`, and say how long it waited and how long it ran."""
+
+    async def again(self, texts: Sequence[str]) -> list[Scores]:
+        """Read a few more *texts* for a request that was let in: not refused for a full queue, since its first readings would be lost.
+
+        Raises
+        ------
+        ModelUnavailableError
+            As for :meth:`predict`.
+        """

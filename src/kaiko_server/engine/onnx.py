@@ -1,23 +1,25 @@
 """The network itself: onnxruntime and the tokenizer, and nothing that outlives a call."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped] # it ships no types
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from kaiko_server.engine.model import Scores
-from kaiko_server.engine.scores import combine, scores_of
+from kaiko_server.engine.layout import Layout
+from kaiko_server.engine.model import Scores, Thresholds
+from kaiko_server.engine.scores import Output, reading
 from kaiko_server.engine.text import Normaliser
 from kaiko_server.engine.windows import break_endless_words, sentences, windows
 
 _OVERLAP = 20
 """Tokens: about one sentence of a conversation."""
 
+_RUN = re.compile(r"\S+")
 _ERRORS_ONLY = 3
 _RUN_PRICE = 16
 """Tokens of padding that cost as much as one more run."""
@@ -46,7 +48,7 @@ class OnnxSession:
 
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, card: dict[str, Any]) -> None:
         self.version: str = card["version"]
-        self.go_thresholds: tuple[float, ...] = tuple(card["go_thresholds"])
+        self.thresholds = Thresholds(go=tuple(card["go_thresholds"]), crisis=card["crisis_threshold"])
         self._max_tokens: int = card["max_tokens"]
         self._session = session
         self._tokenizer = tokenizer
@@ -75,18 +77,45 @@ class OnnxSession:
         """Give, for each text, its windows as token ids: one, unless the text is long."""
         clean = [break_endless_words(self._normalise(text)) for text in texts]
         encoded = self._tokenizer.encode_batch(clean) if len(clean) > 1 else [self._tokenizer.encode(text) for text in clean]
-        return [[e.ids] if len(e.ids) <= self._max_tokens else self._windows(text) for text, e in zip(texts, encoded, strict=True)]
+        return [[e.ids] if len(e.ids) <= self._max_tokens else self._cut(text) for text, e in zip(texts, encoded, strict=True)]
 
-    def _windows(self, text: str) -> list[list[int]]:
-        # Sentences are cut before normalising, which turns line ends into spaces.
-        parts = [part for part in (break_endless_words(self._normalise(s)) for s in sentences(text)) if part]
-        encoded = self._tokenizer.encode_batch(parts, add_special_tokens=False)
+    def _cut(self, text: str) -> list[list[int]]:
+        _, encoded = self._sentences(text)
         ids = [i for e in encoded for i in e.ids]
-        begins_word = [not token.startswith("##") for e in encoded for token in e.tokens]
-        spans = windows([len(e.ids) for e in encoded], begins_word, size=self._max_tokens - 2, overlap=_OVERLAP)
+        spans = self._windows(encoded)
         return [[self._begin, *ids[start:end], self._end] for start, end in spans] or [[self._begin, self._end]]
 
-    def run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    def _sentences(self, text: str) -> tuple[list[str], list[Any]]:
+        """Give the sentences of *text* and the tokens of each; they are cut before normalising, which turns line ends into spaces."""
+        parts = sentences(text)
+        clean = [break_endless_words(self._normalise(part)) for part in parts]
+        return parts, self._tokenizer.encode_batch(clean, add_special_tokens=False)
+
+    def _windows(self, encoded: Sequence[Any]) -> list[tuple[int, int]]:
+        begins_word = [not token.startswith("##") for e in encoded for token in e.tokens]
+        return windows([len(e.ids) for e in encoded], begins_word, size=self._max_tokens - 2, overlap=_OVERLAP)
+
+    def layout(self, text: str) -> Layout:
+        """Say where in *text* each of its tokens and windows is.
+
+        Exact to the word, where a word is read alone as it is in its sentence; where it is not, in proportion within its sentence, and
+        in proportion within what has no white space.
+        """
+        parts, encoded = self._sentences(text)
+        runs = [list(_RUN.finditer(part)) for part in parts]
+        clean = [break_endless_words(self._normalise(run[0])) for part in runs for run in part]
+        counts = iter([len(e.ids) for e in self._tokenizer.encode_batch(clean, add_special_tokens=False)])
+        places: list[int] = []
+        at = 0
+        for part, tokens, words in zip(parts, encoded, runs, strict=True):
+            lengths = [next(counts) for _ in words]
+            spread = [run.start() + (run.end() - run.start()) * i // n for run, n in zip(words, lengths, strict=True) for i in range(n)]
+            count = len(tokens.ids)
+            places += [at + (spread[i * len(spread) // count] if spread else 0) for i in range(count)]
+            at += len(part)
+        return Layout(text, places, self._windows(encoded) or [(0, 0)])
+
+    def run(self, rows: Sequence[Sequence[int]]) -> list[Output]:
         """Run rows of token ids of any lengths; those of like length go together, so that little is padding.
 
         Raises
@@ -95,22 +124,22 @@ class OnnxSession:
             The network gave something that is no number.
         """
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]), reverse=True)
-        outputs: list[NDArray[np.float32]] = []
+        outputs: list[Output] = [None] * len(rows)  # type: ignore[list-item] # each is set below
         for part in _parts([len(rows[i]) for i in order]):
-            chosen = [rows[i] for i in order[part]]
-            ids = np.zeros((len(chosen), len(chosen[0])), np.int64)
+            places = order[part]
+            ids = np.zeros((len(places), len(rows[places[0]])), np.int64)
             mask = np.zeros_like(ids)
-            for at, row in enumerate(chosen):
-                ids[at, : len(row)] = row
-                mask[at, : len(row)] = 1
-            outputs.append(self._session.run(["scores"], {"ids": ids, "mask": mask})[0])
-        together = np.concatenate(outputs)
-        if not np.isfinite(together).all():
-            message = "the network gave a score that is no number"
-            raise ArithmeticError(message)
-        restored = np.empty_like(together)
-        restored[order] = together
-        return restored
+            for at, place in enumerate(places):
+                ids[at, : len(rows[place])] = rows[place]
+                mask[at, : len(rows[place])] = 1
+            scores, beliefs = self._session.run(["scores", "beliefs"], {"ids": ids, "mask": mask})
+            if not np.isfinite(scores).all():
+                message = "the network gave a score that is no number"
+                raise ArithmeticError(message)
+            for at, place in enumerate(places):
+                # A copy, so that one text's tokens do not keep those of the whole batch alive.
+                outputs[place] = Output(scores[at], beliefs[at, 1 : len(rows[place]) - 1].copy())
+        return outputs
 
     def predict(self, texts: Sequence[str]) -> list[Scores]:
         """Read *texts* here and now, for use without a server."""
@@ -119,12 +148,7 @@ class OnnxSession:
         if not rows:
             return []
         outputs = iter(self.run(rows))
-        readings = []
-        for text in encoded:
-            lengths = [len(row) for row in text]
-            row = combine(np.stack([next(outputs) for _ in text]), lengths)
-            readings.append(scores_of(row.tolist(), tokens=sum(lengths), windows=len(text)))
-        return readings
+        return [reading([next(outputs) for _ in text], [len(row) for row in text]) for text in encoded]
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:

@@ -4,18 +4,22 @@ Why windows are combined in this way: docs/decisions/0006-long-text.md.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kaiko_server.engine.model import CORE, GO, Scores
+from kaiko_server.engine.model import CORE, DANGERS, GO, MODES, Scores, Tags
 
 _CATEGORY_AT = len(CORE)
 _GO_AT = _CATEGORY_AT + len(CORE) + 1
-_VALENCE, _AROUSAL, _INTENSITY, _WONDER, _EMPATHIC_CONCERN, _PERSONAL_DISTRESS, _META, _PATTERN = range(
-    _GO_AT + len(GO), _GO_AT + len(GO) + 8
+_VALENCE, _AROUSAL, _INTENSITY, _WONDER, _EMPATHIC_CONCERN, _PERSONAL_DISTRESS, _META, _PATTERN, _CONCERN = range(
+    _GO_AT + len(GO), _GO_AT + len(GO) + 9
 )
-COLUMNS = _PATTERN + 1
+_DANGERS_AT = _CONCERN + 1
+_HOSTILITY = _DANGERS_AT + len(DANGERS)
+_MODE_AT = _HOSTILITY + 1
+COLUMNS = _MODE_AT + len(MODES)
 """Numbers that the network gives for a row."""
 
 _PEAK = 4.0
@@ -26,7 +30,11 @@ _CALM_WEIGHT = 0.05
 
 # GoEmotions' ``neutral`` is no emotion that one passage could raise, so it stands with the category.
 _WEIGHED = np.array([*range(_CATEGORY_AT, _GO_AT), _GO_AT + GO.index("neutral"), _VALENCE, _AROUSAL])
-_HEARD = np.array([i for i in range(COLUMNS) if i not in set(_WEIGHED.tolist())])
+# What a text asks for is asked by all of it, the calm part included.
+_SHARED = np.array(range(_MODE_AT, COLUMNS))
+# One sentence of danger in a long letter is danger: nothing around it makes it less.
+_LOUDEST = np.array(range(_CONCERN, _HOSTILITY))
+_HEARD = np.array([i for i in range(COLUMNS) if i not in {*_WEIGHED.tolist(), *_SHARED.tolist(), *_LOUDEST.tolist()}])
 
 
 def combine(outputs: NDArray[np.float32], tokens: Sequence[int]) -> NDArray[np.float64]:
@@ -46,14 +54,36 @@ def combine(outputs: NDArray[np.float32], tokens: Sequence[int]) -> NDArray[np.f
     weight = share * (_CALM_WEIGHT + rows[:, _INTENSITY]) ** 2
     combined = np.empty(COLUMNS)
     combined[_WEIGHED] = weight @ rows[:, _WEIGHED] / weight.sum()
+    combined[_SHARED] = share @ rows[:, _SHARED]
+    # All four of one window: a fire in one and an idiom in another do not add up to a crisis.
+    danger = rows[:, _CONCERN] * rows[:, _DANGERS_AT:_HOSTILITY].max(axis=1)
+    combined[_LOUDEST] = rows[danger.argmax(), _LOUDEST]
     combined[_HEARD] = (share @ rows[:, _HEARD] ** _PEAK) ** (1 / _PEAK)
     # Rounding may step over the smallest or the largest of the windows by its last digit.
     np.clip(combined, rows.min(axis=0), rows.max(axis=0), out=combined)
     return combined
 
 
-def scores_of(row: Sequence[float], *, tokens: int, windows: int) -> Scores:
-    """Name the numbers of one row."""
+class Output(NamedTuple):
+    """What the network says of one window."""
+
+    scores: NDArray[np.float32]
+    """(:data:`COLUMNS`,)"""
+    beliefs: Tags
+    """Without the tokens that mark begin and end."""
+
+
+def reading(outputs: Sequence[Output], tokens: Sequence[int]) -> Scores:
+    """Make one reading of a text's windows; *tokens* says how many each holds."""
+    tags = tuple(output.beliefs for output in outputs)
+    if len(outputs) == 1:
+        return scores_of(outputs[0].scores.tolist(), tags, tokens=tokens[0])
+    rows = np.stack([output.scores for output in outputs])
+    return scores_of(combine(rows, tokens).tolist(), tags, tokens=sum(tokens), loudest=rows[:, : len(CORE)].argmax(axis=0).tolist())
+
+
+def scores_of(row: Sequence[float], tags: tuple[Tags, ...], *, tokens: int, loudest: Sequence[int] = (0,) * 6) -> Scores:
+    """Name the numbers of one row; *loudest* says where each core emotion is strongest, when there are several windows."""
     return Scores(
         core=tuple(row[:_CATEGORY_AT]),
         category=tuple(row[_CATEGORY_AT:_GO_AT]),
@@ -66,6 +96,12 @@ def scores_of(row: Sequence[float], *, tokens: int, windows: int) -> Scores:
         personal_distress=row[_PERSONAL_DISTRESS],
         meta=row[_META],
         pattern=row[_PATTERN],
+        concern=row[_CONCERN],
+        dangers=tuple(row[_DANGERS_AT:_HOSTILITY]),
+        hostility=row[_HOSTILITY],
+        mode=tuple(row[_MODE_AT:COLUMNS]),
+        beliefs=tags,
+        loudest=tuple(loudest),
         tokens=tokens,
-        windows=windows,
+        windows=len(tags),
     )

@@ -15,7 +15,7 @@ import emoji
 
 from kaiko_server.engine.language import Language, detect_language
 
-__all__ = ["Language", "Normaliser", "detect_language"]
+__all__ = ["Language", "Normaliser", "detect_language", "emoji_in"]
 
 _MAX_REPEATS = 3
 """An emoji said eleven times means no more than one said three times, and would push words out of the window."""
@@ -120,6 +120,12 @@ class Normaliser:
             cuts.append(word[best[end][1] : end])
             end = best[end][1]
         return " ".join(reversed(cuts))
+
+
+def emoji_in(text: str) -> list[tuple[str, int, int]]:
+    """Give the emoji of *text*, and where each begins and ends, in code points."""
+    found = [] if text.isascii() else emoji.emoji_list(text)
+    return [(str(e["emoji"]), int(e["match_start"]), int(e["match_end"])) for e in found]
 
 
 def _emoji_to_words(text: str) -> str:

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from kaiko_server.engine.model import CORE, GO, Scores
-from kaiko_server.reading import dimensions, signature
+from kaiko_server.engine.model import CORE, GO, Scores, Thresholds
+from kaiko_server.reading import dimensions, hostility, signature
+from kaiko_server.reading.safety import danger_of
 
 _DIGITS = 4
 _SENSITIVITY_SLOPE = 4.0
@@ -17,10 +18,12 @@ def emotion_item(  # noqa: PLR0913 - all but the first by name; each is one rule
     *,
     text: str | None,
     language: str,
-    thresholds: Sequence[float],
+    thresholds: Thresholds,
     model_version: str,
     granularity: str = "core",
     sensitivity: float = 0.5,
+    at: str | None = None,
+    danger: Sequence[tuple[int, int]] = (),
 ) -> dict[str, object]:
     """Give the item of one text.
 
@@ -33,44 +36,63 @@ def emotion_item(  # noqa: PLR0913 - all but the first by name; each is one rule
     language
         BCP 47 tag.
     thresholds
-        From which probability on each label of ``GO`` is active, at a *sensitivity* of .5.
+        What counts as present, at a *sensitivity* of .5.
     model_version
         Goes into the signature: another model, another signature.
     granularity
         ``core``: `raw` holds the six; ``detailed``: the 27 GoEmotions labels and ``neutral``.
     sensitivity
         0..1; moves the thresholds of `activeLabels`, never the scores.
+    at
+        When it was said, as ISO 8601; a hostile text says so.
+    danger
+        Where in the text the danger is told, of a text that :func:`danger_of` finds one in.
     """
     category = category_of(scores)
     level = dimensions.discovery_level(scores.intensity, scores.wonder)
     complexity = dimensions.complexity(scores.core)
     breakthrough = dimensions.is_breakthrough(level, scores.valence)
-    vector = signature.vector(scores.core, scores.valence, scores.arousal, scores.intensity)
     item: dict[str, object] = {} if text is None else {"text": text}
     item |= {
         "category": category,
         "raw": _raw(scores, granularity),
-        "intensity": _rounded(scores.intensity),
         "intensityLevel": dimensions.intensity_level(scores.intensity),
-        "valence": _rounded(scores.valence),
-        "arousal": _rounded(scores.arousal),
         "complexity": complexity,
-        "wonderIndex": _rounded(scores.wonder),
         "discoveryLevel": level,
-        "activeLabels": active_labels(scores.go, thresholds, sensitivity),
+        "activeLabels": active_labels(scores.go, thresholds.go, sensitivity),
         "confidence": _rounded(max(scores.category)),
         "isBreakthrough": breakthrough,
-        "metaEmotionalScore": _rounded(scores.meta),
-        "patternEmotionScore": _rounded(scores.pattern),
-        "emotionalVector": vector,
+        **{name: _rounded(value) for name, value in _numbers(scores).items()},
+        **_signature(scores, model_version),
         "emotionalTags": signature.tags(category, scores.valence, scores.arousal, complexity, breakthrough=breakthrough),
-        "emotionalSignature": signature.signature(vector, model_version),
         "dimensionalSource": "ml_predicted",
         "language": language,
+        "hostilityState": hostility.state(scores.hostility, at=at),
     }
+    if (kind := danger_of(scores, thresholds.crisis)) is not None:
+        item["safety"] = {"kind": kind, "evidence": [{"start": start, "end": end} for start, end in danger]}
     if text is not None:
         item["coverage"] = {"characters": len(text), "windows": scores.windows}
     return item
+
+
+def _numbers(scores: Scores) -> dict[str, float]:
+    return {
+        "intensity": scores.intensity,
+        "valence": scores.valence,
+        "arousal": scores.arousal,
+        "wonderIndex": scores.wonder,
+        "empathicConcern": scores.empathic_concern,
+        "personalDistress": scores.personal_distress,
+        "safetyConcernScore": scores.concern,
+        "metaEmotionalScore": scores.meta,
+        "patternEmotionScore": scores.pattern,
+    }
+
+
+def _signature(scores: Scores, model_version: str) -> dict[str, object]:
+    vector = signature.vector(scores.core, scores.valence, scores.arousal, scores.intensity)
+    return {"emotionalVector": vector, "emotionalSignature": signature.signature(vector, model_version)}
 
 
 def category_of(scores: Scores) -> str:
