@@ -31,7 +31,8 @@ somebody feels against their will, or as the only thing between a person in dang
   third decided where they did not. No person has checked them. The base encoders were trained on Reddit text among others, and
   so was GoEmotions: figures on GoEmotions flatter it, those on the own corpus are the honest ones.
 - How much names, pronouns, identities and dialects move a reading is in the figures below (`bias.…`); the sentences are few.
-- Danger is overlooked, too: `safety.recall` below says how often, on sentences of one author. It is an aid for routing to a person.
+- Danger is overlooked, too, and seen where there is none: `safety.recall` and `safety.everyday_called` below say how often. Words for
+  means are not in the training texts, so "I took all the pills" is not noticed. It is an aid for routing to a person.
 
 ## Figures
 

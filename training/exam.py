@@ -12,6 +12,8 @@ from training.figures import Array
 
 DANGER = 0.6
 """From this risk on a sentence of the exam is one of danger."""
+EVERYDAY = frozenset({"a_life", "b_work", "c_chat", "d_hard"})
+"""Files of the held-back part that are not about danger."""
 LEVELS = ("none", "low", "medium", "high")
 Figures = dict[str, dict[str, float]]
 
@@ -42,6 +44,12 @@ def _safety(rows: Sequence[tuple[data.Example, Scores]], thresholds: Thresholds)
         "safety.ece": figures.interval(lambda r: figures.expected_calibration_error(concern[r], truth[r].astype(float)), len(rows)),
         "safety.brier": figures.interval(lambda r: float(((concern[r] - truth[r]) ** 2).mean()), len(rows)),
     }
+
+
+def everyday(examples: Sequence[data.Example], scores: Sequence[Scores], thresholds: Thresholds) -> Figures:
+    """Give the share of everyday messages that are called a crisis: nearly all of them in vain."""
+    said = np.array([danger_of(s, thresholds.crisis) is not None for e, s in zip(examples, scores, strict=True) if e.source in EVERYDAY])
+    return {"safety.everyday_called": figures.interval(lambda r: float(said[r].mean()), len(said))}
 
 
 def _one_hot(index: Sequence[int], width: int) -> Array:

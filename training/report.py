@@ -194,6 +194,7 @@ def evaluate(folder: Path, source: Path | None, console: Console) -> dict[str, o
     found |= {name: value for name, value in before.items() if name.endswith((".main", ".implicit", ".valence_sign"))}
     found |= on_traits(parts["traits"], scores["traits"])
     found |= exam.measure(parts["exam"], scores["exam"], session.thresholds)
+    found |= exam.everyday(parts["corpus"], scores["corpus"], session.thresholds)
     with console.status("behaviour"):
         found |= behaviour.measure(session, [e.text for e in parts["corpus"]])
     report: dict[str, object] = {
