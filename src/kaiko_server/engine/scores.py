@@ -57,7 +57,7 @@ def combine(outputs: NDArray[np.float32], tokens: Sequence[int]) -> NDArray[np.f
     combined[_SHARED] = share @ rows[:, _SHARED]
     # All four of one window: a fire in one and an idiom in another do not add up to a crisis.
     danger = rows[:, _CONCERN] * rows[:, _DANGERS_AT:_HOSTILITY].max(axis=1)
-    combined[_LOUDEST] = rows[danger.argmax(), _LOUDEST]
+    combined[_LOUDEST] = max((value, *row) for value, row in zip(danger, rows[:, _LOUDEST], strict=True))[1:]
     combined[_HEARD] = (share @ rows[:, _HEARD] ** _PEAK) ** (1 / _PEAK)
     # Rounding may step over the smallest or the largest of the windows by its last digit.
     np.clip(combined, rows.min(axis=0), rows.max(axis=0), out=combined)
