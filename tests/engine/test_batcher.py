@@ -99,6 +99,21 @@ async def test_full_queue_refuses_at_the_door() -> None:
     assert "e" not in session.ran
 
 
+async def test_a_request_that_was_let_in_reads_on_in_a_full_queue() -> None:
+    """What a crisis or `explain` reads further is not refused where a new request is: its first readings would be lost."""
+    session = GatedSession()
+    async with running(session, queue_texts=1) as batcher:
+        first = await occupied(batcher, session)
+        with pytest.raises(ModelOverloadedError):
+            await batcher.predict(["new"])
+        more = asyncio.create_task(batcher.again(["a", "b"]))
+        await submitted(more)
+        session.gate.set()
+        assert len(await more) == 2
+        await first
+    assert {"a", "b"} <= set(session.ran)
+
+
 async def test_cancelled_call_is_dropped() -> None:
     """What a caller who has gone still had waiting never runs, and its room is free at once."""
     session = GatedSession()
