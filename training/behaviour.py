@@ -20,6 +20,7 @@ from kaiko_server.engine.model import CORE, Scores, Thresholds, Timing
 from kaiko_server.engine.onnx import OnnxSession
 from kaiko_server.engine.words import content_words, without
 from kaiko_server.reading.item import NEUTRAL, category_of
+from kaiko_server.reading.safety import danger_of
 from training import figures
 
 FOLDER = Path(__file__).parent / "data" / "behaviour"
@@ -50,7 +51,7 @@ def _lines(name: str) -> list[dict[str, object]]:
 
 def measure(session: OnnxSession, texts: Sequence[str]) -> Figures:
     """Give all figures; the faithfulness of the evidence over the first of *texts*."""
-    return ladders(session) | negation(session) | bias(session) | evidence(session, texts[:EVIDENCE_TEXTS])
+    return ladders(session) | negation(session) | named(session) | bias(session) | evidence(session, texts[:EVIDENCE_TEXTS])
 
 
 def ladders(session: OnnxSession) -> Figures:
@@ -70,6 +71,16 @@ def negation(session: OnnxSession) -> Figures:
     negated = session.predict([str(row["negated"]) for row in rows])
     right = np.array([category_of(s) != row["emotion"] for s, row in zip(negated, rows, strict=True)], float)
     return {"behaviour.negation": figures.interval(lambda r: float(right[r].mean()), len(right))}
+
+
+def named(session: OnnxSession) -> Figures:
+    """Share of the sentences that keyword systems are known to get wrong which are told right: danger, or none."""
+    rows = _lines("named")
+    said = session.predict([str(row["text"]) for row in rows])
+    right = np.array(
+        [(danger_of(s, session.thresholds.crisis) is not None) == row["danger"] for s, row in zip(said, rows, strict=True)], float
+    )
+    return {"safety.named": figures.interval(lambda r: float(right[r].mean()), len(right))}
 
 
 def _numbers(scores: Scores) -> list[float]:

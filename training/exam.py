@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kaiko_server.engine.model import DANGERS, MODES, Scores, Thresholds
 from kaiko_server.reading.hostility import level
@@ -37,8 +38,8 @@ def _safety(rows: Sequence[tuple[data.Example, Scores]], thresholds: Thresholds)
         if name and e.row["kind"] in DANGERS
     ]
     return {
-        "safety.recall": figures.interval(lambda r: float(said[r][truth[r]].mean()), len(rows)),
-        "safety.precision": figures.interval(lambda r: float(truth[r][said[r]].mean()), len(rows)),
+        "safety.recall": figures.interval(lambda r: _share(said[r][truth[r]]), len(rows)),
+        "safety.precision": figures.interval(lambda r: _share(truth[r][said[r]]), len(rows)),
         "safety.average_precision": figures.interval(lambda r: figures.average_precision(truth[r].astype(float), concern[r]), len(rows)),
         **({"safety.kind": figures.accuracy([t for t, _ in kinds], [s for _, s in kinds])} if kinds else {}),
         "safety.ece": figures.interval(lambda r: figures.expected_calibration_error(concern[r], truth[r].astype(float)), len(rows)),
@@ -50,6 +51,11 @@ def everyday(examples: Sequence[data.Example], scores: Sequence[Scores], thresho
     """Give the share of everyday messages that are called a crisis: nearly all of them in vain."""
     said = np.array([danger_of(s, thresholds.crisis) is not None for e, s in zip(examples, scores, strict=True) if e.source in EVERYDAY])
     return {"safety.everyday_called": figures.interval(lambda r: float(said[r].mean()), len(said))}
+
+
+def _share(right: NDArray[np.bool_]) -> float:
+    """Give the share that is right; 0 of none, so that a model that never speaks is not called precise."""
+    return float(right.mean()) if len(right) else 0.0
 
 
 def _one_hot(index: Sequence[int], width: int) -> Array:

@@ -40,6 +40,7 @@ BARS = (
     ("emobank.arousal_r", "EmoBank dev: r of arousal", 0.50),
     ("safety.recall", "exam: danger noticed", 0.95),
     ("safety.precision", "exam: of what is called danger, how much is", 0.90),
+    ("safety.named", "danger: the sentences that keyword systems get wrong, told right", 1.0),
     ("hostility.macro_f1", "exam: hostile or not, macro-F1", 0.90),
     ("mode.accuracy", "exam: conversation mode right", 0.85),
     ("behaviour.ladders", "ladders of emphasis in order", 0.95),
