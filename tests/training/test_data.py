@@ -31,6 +31,7 @@ def test_groups_and_topics_are_on_one_side(own):
 
 def test_some_files_are_kept_out_whole(own):
     """`h_confide` and the exam are trained and tuned on by nobody."""
+    assert set(data.KEPT_OUT) == {"h_confide", "x_safety", "x_hostility", "x_modes"}
     for name, part in data.KEPT_OUT.items():
         assert {e.part for e in own if e.source == name} == {part}
 
