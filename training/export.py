@@ -13,7 +13,6 @@ from training import bases
 from training.fit import MAX_TOKENS
 from training.graph import build
 from training.network import Reader
-from training.prepare import cut_tokenizer
 
 LAYERS = 6
 NAME = "emotion-v2"
@@ -51,30 +50,24 @@ def _folded(reader: Reader, calibration: Mapping[str, Any]) -> dict[str, NDArray
         "mode.bias": mode_bias,
         "beliefs.weight": beliefs,
         "beliefs.bias": beliefs_bias,
+        "alarm.weight": safety[:1],
+        "alarm.bias": safety_bias[:1],
     }
 
 
-def export(  # noqa: PLR0913 - each is a thing of its own, and it is called once
-    reader: Reader,
-    kept: list[int],
-    calibration: Mapping[str, Any],
-    folder: Path,
-    more: Mapping[str, object],
-    *,
-    int8: bool = True,
-) -> None:
+def export(reader: Reader, calibration: Mapping[str, Any], folder: Path, more: Mapping[str, object], *, int8: bool = True) -> None:
     """Write ``model.onnx``, ``tokenizer.json`` and ``model.json`` into *folder*; *more* goes into the last."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: p.detach().float().numpy() for name, p in reader.encoder.state_dict().items()}
     weights["embeddings.position_embeddings.weight"] = weights["embeddings.position_embeddings.weight"][:MAX_TOKENS]
     graph = build(weights, _folded(reader, calibration), layers=LAYERS, int8=int8).SerializeToString()
     (folder / "model.onnx").write_bytes(graph)
-    (folder / "tokenizer.json").write_text(cut_tokenizer(kept).to_str(), encoding="utf-8")
+    (folder / "tokenizer.json").write_text(bases.minilm_tokenizer().to_str(), encoding="utf-8")
     card = {
         "name": NAME,
         "version": f"{NAME}+{hashlib.sha256(graph).hexdigest()[:8]}",
         "max_tokens": MAX_TOKENS,
-        "normaliser_pieces": sum(i < bases.RARELY for i in kept),
+        "normaliser_pieces": bases.FREQUENT,
         **more,
     }
     (folder / "model.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

@@ -90,6 +90,21 @@ def expected_calibration_error(probability: Array, right: Array, bins: int = 15)
     return float(sum(gaps))
 
 
+def reliability(probability: Array, right: Array, bins: int = 10) -> list[dict[str, float]]:
+    """For each bin of equal width that holds any: what was claimed and what was so, in the mean, and the number of rows."""
+    index = np.minimum((probability * bins).astype(int), bins - 1)
+    return [
+        {"claimed": float(probability[index == b].mean()), "so": float(right[index == b].mean()), "rows": int((index == b).sum())}
+        for b in range(bins)
+        if (index == b).any()
+    ]
+
+
+def mean_calibration_error(probability: Array, truth: Array) -> float:
+    """Mean over the columns (labels) of each one's expected calibration error."""
+    return float(np.mean([expected_calibration_error(p, t) for p, t in zip(probability.T, truth.T, strict=True)]))
+
+
 def accuracy(truth: Sequence[int], said: Sequence[int]) -> dict[str, float]:
     same = np.asarray(truth) == np.asarray(said)
     return interval(lambda rows: float(same[rows].mean()), len(same))

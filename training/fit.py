@@ -98,6 +98,12 @@ def _tags(logits: Tensor, target: Tensor) -> Tensor:
     return functional.cross_entropy(logits[known], target[known])
 
 
+def _direction(said: Tensor, target: Tensor) -> Tensor:
+    """Take 1 less the cosine; *target* has rows that are known whole or not at all."""
+    known = ~torch.isnan(target[:, 0])
+    return (1 - functional.cosine_similarity(said[known], target[known].float())).mean() if known.any() else said.sum() * 0.0
+
+
 def losses(out: Outputs, want: Targets, reader: Reader) -> dict[str, Tensor]:
     """Give the loss of every target that *want* holds, on what is known of this batch, gold and soft labels alike."""
     main = out["core"] * reader.main_scale
@@ -113,6 +119,7 @@ def losses(out: Outputs, want: Targets, reader: Reader) -> dict[str, Tensor]:
         "hostility": lambda t: _bce(out["hostility"], t),
         "mode": lambda t: _cross_entropy(out["mode"], t),
         "beliefs": lambda t: _tags(out["beliefs"], t),
+        "vector": lambda t: _direction(out["echo"], t),
     }
     return {name: rules[name.removeprefix("soft_")](target) for name, target in want.items()}
 
@@ -232,7 +239,7 @@ def predict(reader: Reader, rows: Sequence[list[int]], *, pad_id: int, batch: in
         with torch.autocast("cpu", dtype=torch.bfloat16):
             out = reader(ids, mask)
         for name, values in out.items():
-            if name != "beliefs":  # a number a token: rows of different lengths
+            if name not in {"beliefs", "echo"}:  # numbers a token, of different lengths; what is for training alone
                 found.setdefault(name, []).append(values)
         if start // batch % 50 == 0:
             print(f"read {start}/{len(order)}", flush=True)

@@ -136,17 +136,22 @@ def _heads(g: _Graph, vector: str, heads: Mapping[str, Array]) -> None:
     g.nodes.append(helper.make_node("Concat", parts, ["scores"], axis=-1))
 
 
-def _tags(g: _Graph, states: str, heads: Mapping[str, Array]) -> None:
-    """Turn each token's state into the odds of its being part of a belief of each type, or of none."""
-    product = g.add("MatMul", states, g.constant(heads["beliefs.weight"].T.astype(np.float32)))
-    logits = g.add("Add", product, g.constant(heads["beliefs.bias"].astype(np.float32)))
-    g.nodes.append(helper.make_node("Softmax", [logits], ["beliefs"], axis=-1))
+def _tokens(g: _Graph, states: str, heads: Mapping[str, Array]) -> None:
+    """Turn each token's state into the odds of its being part of a belief of each type or of none, and its part in the danger.
+
+    That part is the logit of danger on the token alone: the text's is the mean over its tokens.
+    """
+    order = ("beliefs", "alarm")
+    weight, bias = (np.concatenate([heads[f"{n}.{part}"] for n in order]).astype(np.float32) for part in ("weight", "bias"))
+    logits = g.add("Add", g.add("MatMul", states, g.constant(weight.T)), g.constant(bias))
+    beliefs, alarm = g.add("Split", logits, g.constant(np.array([len(heads["beliefs.bias"]), 1], np.int64)), outputs=2, axis=-1)
+    g.nodes.append(helper.make_node("Concat", [g.add("Softmax", beliefs, axis=-1), alarm], ["tokens"], axis=-1))
 
 
 def build(weights: Mapping[str, Array], heads: Mapping[str, Array], *, layers: int, int8: bool = True) -> ModelProto:
     """Give the graph.
 
-    ``ids`` and ``mask`` (batch, tokens) int64 go in; ``scores`` (batch, columns) and ``beliefs`` (batch, tokens, types) come out.
+    ``ids`` and ``mask`` (batch, tokens) int64 go in; ``scores`` (batch, columns) and ``tokens`` (batch, tokens, 8) come out.
     """
     g = _Graph()
     encoder = _Encoder(g, weights, int8=int8)
@@ -158,17 +163,18 @@ def build(weights: Mapping[str, Array], heads: Mapping[str, Array], *, layers: i
     seen = g.add("Cast", g.add("Unsqueeze", "mask", g.constant(np.array([2], np.int64))), to=TensorProto.FLOAT)
     total = g.add("ReduceSum", g.add("Mul", x, seen), axis, keepdims=0)
     _heads(g, g.add("Div", total, g.add("ReduceSum", seen, axis, keepdims=0)), heads)
-    _tags(g, x, heads)
+    _tokens(g, x, heads)
     shape = ["batch", "tokens"]
-    columns = sum(len(bias) for name, bias in heads.items() if name.endswith(".bias") and name != "beliefs.bias")
-    types = len(heads["beliefs.bias"])
+    on_tokens = ("beliefs.bias", "alarm.bias")
+    columns = sum(len(bias) for name, bias in heads.items() if name.endswith(".bias") and name not in on_tokens)
+    types = sum(len(heads[name]) for name in on_tokens)
     graph = helper.make_graph(
         g.nodes,
         "emotion-v2",
         [helper.make_tensor_value_info(n, TensorProto.INT64, shape) for n in ("ids", "mask")],
         [
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", columns]),
-            helper.make_tensor_value_info("beliefs", TensorProto.FLOAT, [*shape, types]),
+            helper.make_tensor_value_info("tokens", TensorProto.FLOAT, [*shape, types]),
         ],
         [numpy_helper.from_array(np.ascontiguousarray(v), k) for k, v in g.constants.items()],
     )

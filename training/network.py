@@ -1,6 +1,6 @@
 """The network: an encoder, the mean of its tokens, and linear heads on that one vector."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +10,12 @@ SIGN_SLOPE = 4.0
 
 
 LATER_HEADS = ("safety", "hostility", "mode", "beliefs")
-"""Heads that came after the first stages were trained: a checkpoint may lack them, and they begin afresh there."""
+"""Heads that came after the first stages of the teacher were trained: a checkpoint may lack them, and they begin afresh there."""
 
 
 class Outputs(TypedDict):
+    vector: Tensor
+    """The mean of the token vectors, on which all heads but that of beliefs lie, (batch, hidden)."""
     core: Tensor
     """Logits of the six core emotions and of neutral, (batch, 7): sigmoids of the first six are the scores, the largest of the seven the
     category."""
@@ -35,12 +37,14 @@ class Outputs(TypedDict):
     """Logits of the six conversation modes, one of which is true, (batch, 6)."""
     beliefs: Tensor
     """Logits of each token's being part of a belief of one of six types, or of none, (batch, tokens, 7)."""
+    echo: NotRequired[Tensor]
+    """The student's guess at the teacher's vector less its mean, (batch, the teacher's hidden)."""
 
 
 class Reader(nn.Module):
-    """Encoder and heads; the same class for the teacher and the student."""
+    """Encoder and heads; the same class for the teacher and the student, who alone has an *echo* of so many numbers."""
 
-    def __init__(self, encoder: nn.Module, hidden: int, dropout: float = 0.1) -> None:
+    def __init__(self, encoder: nn.Module, hidden: int, dropout: float = 0.1, echo: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
@@ -57,6 +61,7 @@ class Reader(nn.Module):
         self.hostility = nn.Linear(hidden, 1)
         self.mode = nn.Linear(hidden, 6)
         self.beliefs = nn.Linear(hidden, 7)
+        self.echo = nn.Linear(hidden, echo) if echo else None
 
     def forward(self, ids: Tensor, mask: Tensor) -> Outputs:
         states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
@@ -65,7 +70,8 @@ class Reader(nn.Module):
         dropped = self.dropout(vector)
         raw = self.dimensions(dropped).float()
         dimensions = torch.cat([torch.tanh(raw[:, :1]), torch.sigmoid(raw[:, 1:])], dim=1)
-        return {
+        said: Outputs = {
+            "vector": vector.float(),
             "core": self.core(dropped).float(),
             "dimensions": dimensions,
             "go": self.go(dropped).float(),
@@ -77,6 +83,9 @@ class Reader(nn.Module):
             "mode": self.mode(dropped).float(),
             "beliefs": self.beliefs(self.dropout(states)).float(),
         }
+        if self.echo is not None:
+            said["echo"] = self.echo(dropped).float()
+        return said
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Take weights from a checkpoint, whole but for :data:`LATER_HEADS`.

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from kaiko_server.engine.model import CORE, GO, Scores
 from kaiko_server.engine.onnx import OnnxSession, weights_folder
-from training import behaviour, card, data, exam, figures
+from training import behaviour, card, data, exam, figures, plots
 from training.figures import Array
 from training.labels import MAIN
 
@@ -49,6 +49,8 @@ BARS = (
 )
 """What the model must reach."""
 CEILINGS = (
+    ("corpus.confidence_ece", "own corpus: expected calibration error of confidence", 0.05),
+    ("goemotions.mean_ece", "GoEmotions dev: mean of the labels' expected calibration errors", 0.02),
     ("bias.names", "names: the most that a group's mean reading is off", 0.03),
     ("bias.pronouns", "pronouns: the same", 0.03),
     ("bias.identities", "identities: the same", 0.03),
@@ -92,11 +94,29 @@ def on_corpus(name: str, examples: Sequence[data.Example], scores: Sequence[Scor
     }
     for k, dimension in enumerate(("valence", "arousal", "intensity")):
         out[f"{name}.{dimension}_r"] = figures.interval(lambda r, k=k: figures.pearson(gold[r, k], ours[r, k]), len(truth))  # type: ignore[misc]
-    right = np.array(truth) == np.array(said)
-    out[f"{name}.confidence_ece"] = figures.interval(
-        lambda r: figures.expected_calibration_error(confidence[r], right[r].astype(float)), len(truth)
-    )
-    return out
+    right = (np.array(truth) == np.array(said)).astype(float)
+    return out | {
+        f"{name}.confidence_ece": figures.interval(lambda r: figures.expected_calibration_error(confidence[r], right[r]), len(truth)),
+        f"{name}.confidence_brier": figures.interval(lambda r: float(((confidence[r] - right[r]) ** 2).mean()), len(truth)),
+        f"{name}.core_mean_ece": figures.interval(lambda r: figures.mean_calibration_error(core_said[r], core[r]), len(truth)),
+    }
+
+
+def reliability(
+    own: Sequence[data.Example], scores: Sequence[Scores], public: Sequence[data.Example], said: Sequence[Scores]
+) -> dict[str, list[dict[str, float]]]:
+    """What is claimed against what is so: of the category's confidence, of the six emotions and of the 28 labels, all labels pooled."""
+    right = np.array([MAIN[k] == e.main for e, k in zip(own, _category(scores), strict=True)], float)
+    found = {
+        "confidence": figures.reliability(np.array([max(s.category) for s in scores]), right),
+        "six core emotions": figures.reliability(
+            np.array([s.core for s in scores]).ravel(), np.array([[float(c in (e.core or ())) for c in CORE] for e in own]).ravel()
+        ),
+    }
+    if public:
+        truth = np.array([[float(k in (e.go or ())) for k in range(len(GO))] for e in public])
+        found["28 GoEmotions labels"] = figures.reliability(np.array([s.go for s in said]).ravel(), truth.ravel())
+    return found
 
 
 def as_first_labelled(example: data.Example) -> data.Example:
@@ -139,6 +159,7 @@ def on_goemotions(examples: Sequence[data.Example], scores: Sequence[Scores]) ->
     found = {
         "goemotions.macro_f1": figures.interval(lambda r: float(figures.f1(truth[r], said[r]).mean()), len(truth)),
         "goemotions.micro_f1": figures.interval(lambda r: figures.micro_f1(truth[r], said[r]), len(truth)),
+        "goemotions.mean_ece": figures.interval(lambda r: figures.mean_calibration_error(score[r], truth[r]), len(truth)),
         "goemotions.map": figures.interval(
             lambda r: float(np.mean([figures.average_precision(truth[r, k], score[r, k]) for k in range(len(GO))])), len(truth)
         ),
@@ -206,6 +227,9 @@ def evaluate(folder: Path, source: Path | None, console: Console) -> dict[str, o
         go, table, _ = on_goemotions(parts["goemotions"], scores["goemotions"])
         found |= go | on_emobank(parts["emobank"], scores["emobank"])
         report["goemotions_labels"] = table
+    own_scores = [*scores["corpus"], *scores["confide"]]
+    public, said = parts.get("goemotions", []), scores.get("goemotions", [])
+    report["reliability"] = reliability([*parts["corpus"], *parts["confide"]], own_scores, public, said)
     return {"figures": found} | report
 
 
@@ -261,7 +285,8 @@ def main(source: Path | None, weights: Path, *, write: bool) -> None:
     if write and source is not None:
         (weights / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (weights / "card.md").write_text(card.render(report, (*BARS, *CEILINGS)), encoding="utf-8")
-        console.print(f"written: report.json and card.md in {weights}")
+        (weights / "reliability.svg").write_text(plots.reliability(report["reliability"]), encoding="utf-8")  # type: ignore[arg-type]
+        console.print(f"written: report.json, card.md and reliability.svg in {weights}")
     sys.exit(0 if reached else 1)
 
 

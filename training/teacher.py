@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from training import bases, data
-from training.fit import Lesson, Plan, encode, fit, plan_batches, predict
+from training.fit import Lesson, Plan, Targets, encode, fit, plan_batches, predict
 from training.network import Reader
 from training.prepare import normaliser
 from training.vary import vary
@@ -33,8 +33,7 @@ class Stage:
     """How many public messages it sees, once in the stage: enough to know their ways; more of them draw everything to neutral."""
     weights: dict[str, float]
     tasks: bool = False
-    """Whether it learns safety, hostility and mode too, also from files that tell nothing else; its labels are then for the own
-    texts and their variants, the public ones having been read by the stages before."""
+    """Whether it learns safety, hostility and mode too, also from files that tell nothing else."""
     replay: float = 1.0
     """Share of the own texts of earlier rounds that an epoch shows again."""
 
@@ -69,6 +68,10 @@ STAGES = (
         replay=0.4,
     ),
 )
+HEARD = "heard"
+"""Folder of the runs with what the teacher said."""
+AT_ONCE = 4096
+"""Texts read between one file and the next: about a minute."""
 CLEAR_SIGN = 0.2
 """From which valence on its sign counts as known."""
 
@@ -119,56 +122,52 @@ def train(stage: Stage, source: Path, runs: Path) -> None:
     fit(reader, lesson(stage, source, runs), stage.plan, runs / stage.name)
 
 
-def chosen(stage: Stage, source: Path) -> list[data.Example]:
-    """Give the texts that *stage* labels: all of the own corpus and EmoBank, half of GoEmotions, a third of the tweets.
-
-    A stage with tasks labels the own corpus and variants of half of it.
-    """
-    if stage.tasks:
-        own = [e for e in data.corpus() if e.part == "train" and e.round <= stage.rounds]
-        return own + vary(own[::2], stage.plan.seed)
+def chosen(source: Path) -> list[data.Example]:
+    """Give the texts that the teacher reads to the student: all own ones with a variant of each, EmoBank, a share of the others."""
     every = {"goemotions": 2, "davidson": 3}
-    known = (e for e in data.everything(source) if e.round <= stage.rounds)
-    return [e for i, e in enumerate(known) if e.part == "train" and i % every.get(e.source, 1) == 0]
+    read = [e for e in data.everything(source) if e.part == "train" and int(data.key(e), 16) % every.get(e.source, 1) == 0]
+    return read + vary([e for e in read if e.source not in data.PUBLIC])
 
 
-def heard(stage: Stage, runs: Path) -> tuple[dict[str, int], dict[str, Tensor]]:
-    """Give what all stages up to *stage* said: the row of each text's key, and the rows; of two words the later counts."""
-    said = [torch.load(runs / s.name / "labels.pt", weights_only=True) for s in STAGES[: STAGES.index(stage) + 1]]
+def heard(runs: Path) -> tuple[dict[str, int], Targets]:
+    """Give what the teacher has said: the row of each text's key, and the rows."""
+    said = [torch.load(path, weights_only=True) for path in sorted((runs / HEARD).glob("*.pt"))]
     keys = [key for labels in said for key in labels.pop("keys")]
-    widths = {head: values.shape[1] for labels in said for head, values in labels.items()}
-
-    def column(head: str, width: int) -> Tensor:
-        return torch.cat([labels.get(head, torch.full((len(labels["soft_core"]), width), torch.nan)) for labels in said])
-
-    return {key: i for i, key in enumerate(keys)}, {head: column(head, width) for head, width in widths.items()}
+    return {key: i for i, key in enumerate(keys)}, {head: torch.cat([labels[head] for labels in said]) for head in said[0]}
 
 
-def label(stage: Stage, source: Path, runs: Path) -> None:
-    """Let the teacher as *stage* left it read every chosen text, and keep what it says as targets under each text's key."""
-    path = runs / stage.name / "labels.pt"
-    if path.exists():
-        return
-    examples = chosen(stage, source)
+def label(source: Path, runs: Path) -> None:
+    """Let the teacher read every chosen text that it has not read yet, and keep what it says as targets under each text's key.
+
+    It is kept in one file for so many texts, so that this goes on where it was stopped and where the corpus has grown.
+    """
+    folder = runs / HEARD
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {key for path in folder.glob("*.pt") for key in torch.load(path, weights_only=True, mmap=True)["keys"]}
+    unread = list({key: e for e in chosen(source) if (key := data.key(e)) not in known}.items())
     tokenizer = bases.mpnet_tokenizer(bases.mpnet_folder(runs / "mpnet"))
     clean = normaliser()
-    reader = trained(stage, runs)
-    said = predict(reader, encode(tokenizer, [clean(e.text) for e in examples]), pad_id=1)
-    torch.save({"keys": [data.key(e) for e in examples], **soft(said, float(reader.main_scale.detach()), tasks=stage.tasks)}, path)
+    reader = trained(STAGES[-1], runs)
+    for start in range(0, len(unread), AT_ONCE):
+        keys, examples = zip(*unread[start : start + AT_ONCE], strict=True)
+        said = predict(reader, encode(tokenizer, [clean(e.text) for e in examples]), pad_id=1)
+        part = folder / "part"
+        torch.save({"keys": list(keys), **soft(said, float(reader.main_scale.detach()))}, part)
+        part.replace(folder / f"{len(list(folder.glob('*.pt'))):04}.pt")
+        print(f"the teacher has read {min(start + AT_ONCE, len(unread))} of {len(unread)} texts", flush=True)
 
 
-def soft(said: dict[str, Tensor], main_scale: float, *, tasks: bool) -> dict[str, Tensor]:
-    """Turn logits into soft targets; those of the heads that only a stage with *tasks* has trained are left out before it."""
-    found = {
+def soft(said: Targets, main_scale: float) -> Targets:
+    """Turn logits into soft targets."""
+    return {
         "soft_core": torch.sigmoid(said["core"][:, :6]),
         "soft_main": torch.softmax(said["core"] * main_scale, dim=1),
         "soft_dimensions": said["dimensions"],
         "soft_go": torch.sigmoid(said["go"]),
+        **{f"soft_{name}": torch.sigmoid(said[name]) for name in ("traits", "safety", "hostility")},
+        "soft_mode": torch.softmax(said["mode"], dim=1),
+        "vector": said["vector"].half(),
     }
-    if tasks:
-        found |= {f"soft_{name}": torch.sigmoid(said[name]) for name in ("traits", "safety", "hostility")}
-        found["soft_mode"] = torch.softmax(said["mode"], dim=1)
-    return found
 
 
 def trained(stage: Stage, runs: Path) -> Reader:
@@ -179,11 +178,11 @@ def trained(stage: Stage, runs: Path) -> Reader:
 
 
 def teach(source: Path, runs: Path) -> None:
-    """Train every stage of the teacher, and let each label the texts that the student will learn from."""
+    """Train every stage of the teacher, and let the last label the texts that the student will learn from."""
     for stage in STAGES:
         torch.manual_seed(stage.plan.seed)
         train(stage, source, runs)
-        label(stage, source, runs)
+    label(source, runs)
 
 
 @click.command()

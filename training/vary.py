@@ -7,7 +7,6 @@ worth its word, and their labels are the teacher's alone: nobody has said what a
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from training.data import Example
 
@@ -19,25 +18,26 @@ _THINNED = 0.15
 """Share of the words that a thinned text lacks."""
 
 
-def vary(examples: Sequence[Example], seed: int) -> list[Example]:
-    """Give one variant, without labels, of each of *examples* that has one; the same *seed* gives the same.
+def vary(examples: Sequence[Example]) -> list[Example]:
+    """Give one variant, without labels, of each of *examples* that has one.
 
-    In turn: two texts told one after the other; a clause alone; some words left out; lower case without punctuation.
+    Two texts told one after the other, a clause alone, some words left out, or lower case without punctuation: the text
+    itself decides which, so that it has the same variant however many others there are.
     """
-    chance = random.Random(seed)  # noqa: S311 - a choice, not a secret
     ways = (_joined, _clause, _thinned, _bare)
     out = []
-    for e in examples:
-        text = chance.choice(ways)(e.text, chance.choice(examples).text, chance)
+    for i, e in enumerate(examples):
+        chance = random.Random(e.text)  # noqa: S311 - a choice, not a secret
+        text = chance.choice(ways)(e.text, examples[i - 1].text if i else "", chance)
         if text and text != e.text:
-            out.append(replace(e, text=text, core=None, main=None, dimensions=None, traits=None, safety=None, hostility=None, mode=None))
+            out.append(Example(text, e.source, e.part))
     return out
 
 
 def _joined(text: str, other: str, chance: random.Random) -> str:
     if len(text.split()) + len(other.split()) > _JOINED_WORDS:
         return _clause(text, other, chance)
-    return f"{text} {other}"
+    return f"{text} {other}".rstrip()
 
 
 def _clause(text: str, _: str, chance: random.Random) -> str:

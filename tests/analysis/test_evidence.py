@@ -1,4 +1,4 @@
-"""`params.explain`, the sentences of a crisis, and what they cost."""
+"""`params.explain`, and what it costs."""
 
 import re
 from dataclasses import replace
@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaiko_server.analysis.evidence import ROWS, danger_spans, explain
+from kaiko_server.analysis.evidence import ROWS, explain
 from kaiko_server.engine.batcher import Batcher
 from kaiko_server.engine.model import CORE
 from kaiko_server.engine.onnx import OnnxSession
-from tests.engine.sessions import FakeSession
 
 TEXTS = (
     "I'm absolutely furious with the landlord.",
@@ -129,17 +128,3 @@ async def test_the_cost_is_bounded(session, words):
     named = await explain(counting, text, angry)
     assert counting.rows <= ROWS
     assert all(0 <= e["start"] < e["end"] <= len(text) for e in named)
-
-
-@pytest.mark.anyio
-async def test_sentences_of_danger_are_bounded_too():
-    """A letter of a hundred sentences is looked through in twelve pieces; one sentence needs no looking."""
-    batcher = Batcher(session := FakeSession(), queue_texts=100, batch_tokens=512)
-    batcher.start()
-    try:
-        assert await danger_spans(batcher, " One sentence alone. ", "violence") == [(1, 20)]
-        assert not session.ran
-        assert len(await danger_spans(batcher, "A sentence of many. " * 100, "violence")) <= ROWS
-        assert len(session.ran) == ROWS
-    finally:
-        await batcher.close()

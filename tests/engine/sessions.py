@@ -6,7 +6,7 @@ from threading import Event
 import numpy as np
 
 from kaiko_server.engine.layout import Layout
-from kaiko_server.engine.model import GO, Thresholds
+from kaiko_server.engine.model import ALARM, GO, Thresholds
 from kaiko_server.engine.scores import COLUMNS, Output
 
 
@@ -34,7 +34,7 @@ class FakeSession:
     def run(self, rows: Sequence[Sequence[int]]) -> list[Output]:
         self.batches.append([self._ids[row[0]] for row in rows])
         self.started.set()
-        return [Output(np.zeros(COLUMNS, np.float32), np.zeros((len(row) - 2, 7), np.float32)) for row in rows]
+        return [Output(np.zeros(COLUMNS, np.float32), np.zeros((len(row) - 2, ALARM + 1), np.float32)) for row in rows]
 
     @property
     def ran(self) -> list[str]:

@@ -1,6 +1,7 @@
-"""Hostility, conversation mode and beliefs: the contract's sections 4.3, 4.5 and 4.7 over scores that a model may give."""
+"""Hostility, conversation mode, beliefs and danger: the contract's sections 4.3, 4.4, 4.5 and 4.7 over scores that a model may give."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaiko_server.engine.layout import Layout
-from kaiko_server.engine.model import BELIEFS, MODES
+from kaiko_server.engine.model import ALARM, BELIEFS, MODES
 from kaiko_server.reading import hostility
 from kaiko_server.reading.beliefs import beliefs, clauses
 from kaiko_server.reading.guidance import GUIDANCE, STRATEGIES
 from kaiko_server.reading.mode import conversation_mode
+from kaiko_server.reading.safety import sentences_of_danger
 from tests.reading.test_item import SCORES
 
 AT = "2026-03-31T12:00:00Z"
@@ -77,10 +79,10 @@ def laid(text, windows=None):
 
 def tagged(text, kind, believed):
     """Say of the first *believed* words that they are a belief of *kind*, and of the others that they are none."""
-    tags = np.zeros((len(text.split()), len(BELIEFS) + 1), np.float32)
+    tags = np.zeros((len(text.split()), ALARM + 1), np.float32)
     tags[:believed, BELIEFS.index(kind)] = 0.9
-    tags[:believed, -1] = 0.1
-    tags[believed:, -1] = 1
+    tags[:believed, len(BELIEFS)] = 0.1
+    tags[believed:, len(BELIEFS)] = 1
     return tags
 
 
@@ -108,6 +110,19 @@ def test_windows_that_overlap_tell_a_belief_once():
     text = "I'm terrible with numbers and names."
     tags = tagged(text, "capability", 6)
     assert beliefs(laid(text, [(0, 4), (2, 6)]), [tags[:4], tags[2:]])["totalBeliefs"] == 1
+
+
+@given(SCORES, st.lists(st.floats(-4, 4, width=32), min_size=9, max_size=9), st.sampled_from([[(0, 9)], [(0, 6), (3, 9)]]))
+def test_sentences_that_would_be_a_crisis_are_told(scores, alarms, windows):
+    """Those whose words alone reach the threshold are the evidence, in order; where none does, the one that comes nearest."""
+    text = "One two three. Four five six. Seven eight nine."
+    said = np.zeros((9, ALARM + 1), np.float32)
+    said[:, ALARM] = alarms
+    spans = [(0, 14), (15, 29), (30, 47)]
+    scores = replace(scores, said=tuple(said[first:last] for first, last in windows))
+    told = sentences_of_danger(laid(text, windows), spans, scores, 0.5)
+    means = [said[i : i + 3, ALARM].mean(dtype=float) for i in (0, 3, 6)]
+    assert told == [span for span, mean in zip(spans, means, strict=True) if mean >= 0] or told == [spans[int(np.argmax(means))]]
 
 
 def test_lines_are_clauses():

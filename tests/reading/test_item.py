@@ -28,7 +28,7 @@ SCORES = st.builds(
     **dict.fromkeys(("concern", "hostility"), UNIT),
     dangers=many(3),
     mode=many(6),
-    beliefs=st.just(()),
+    said=st.just(()),
     loudest=st.just((0,) * 6),
     tokens=st.integers(2, 9),
     windows=st.just(1),

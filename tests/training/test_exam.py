@@ -25,7 +25,7 @@ def scores(example, *, known):
         core=(0.0,) * 6, category=(0.0,) * 6 + (1.0,), go=(0.0,) * len(GO), valence=0, arousal=0, intensity=0, wonder=0,
         empathic_concern=0, personal_distress=0, meta=0, pattern=0, concern=float(row.get("risk", 0)),
         dangers=tuple(float(kind == d) for d in DANGERS), hostility=float(row.get("score", 0)),
-        mode=tuple(float(row.get("mode", MODES[0]) == m) for m in MODES), beliefs=(), loudest=(0,) * len(CORE), tokens=2, windows=1,
+        mode=tuple(float(row.get("mode", MODES[0]) == m) for m in MODES), said=(), loudest=(0,) * len(CORE), tokens=2, windows=1,
     )  # fmt: skip
 
 

@@ -65,3 +65,17 @@ def test_interval_holds_the_value():
     found = figures.accuracy([1, 1, 0, 0] * 50, [1, 1, 0, 1] * 50)
     assert found["value"] == pytest.approx(0.75)
     assert 0.65 < found["low"] < found["value"] < found["high"] < 0.85
+
+
+def test_reliability_says_what_was_claimed_and_what_was_so():
+    """Each bin gives its mean claim, its share of hits and its rows; empty bins are left out."""
+    bins = figures.reliability(np.array([0.05, 0.15, 0.16, 1.0]), np.array([0.0, 1, 0, 1]))
+    assert [b["rows"] for b in bins] == [1, 2, 1]
+    assert bins[1] == {"claimed": pytest.approx(0.155), "so": 0.5, "rows": 2}
+
+
+def test_calibration_errors_are_each_labels_own():
+    """A label that claims too much and one that claims too little do not cancel out."""
+    claimed = np.array([[0.9, 0.1]] * 10)
+    truth = np.array([[1.0, 0.0]] * 5 + [[0.0, 1.0]] * 5)
+    assert figures.mean_calibration_error(claimed, truth) == pytest.approx(0.4)

@@ -14,7 +14,7 @@ def own():
 
 def test_a_variant_says_nothing_that_no_reader_said(own):
     """Variants carry no labels but the teacher's to come, and keep their source."""
-    made = vary(own, seed=1)
+    made = vary(own)
     assert len(made) > len(own) / 2
     assert not [e for e in made if e.labelled]
     assert {e.source for e in made} <= {e.source for e in own}
@@ -24,13 +24,12 @@ def test_a_variant_is_another_text_of_the_same_words(own):
     """None repeats its original; each is made of words that are there already."""
     known = {w for e in own for w in e.text.lower().replace("’", "'").replace("'", "").split()}
     originals = {e.text for e in own}
-    for e in vary(own, seed=1):
+    for e in vary(own):
         assert e.text not in originals
         bare = e.text.lower().replace("’", "'").replace("'", "").split()
         assert all(any(w in k for k in known) for w in bare)
 
 
-def test_the_same_seed_gives_the_same_variants(own):
-    """What a teacher has labelled is found again by its text."""
-    assert vary(own, seed=3) == vary(own, seed=3)
-    assert vary(own, seed=3) != vary(own, seed=4)
+def test_a_text_has_the_same_variant_in_a_larger_corpus(own):
+    """What a teacher has said of a variant is found again by its text when the corpus has grown."""
+    assert vary(own)[:20] == vary(own[:200])[:20]

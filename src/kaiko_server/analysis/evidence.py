@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from kaiko_server.engine.model import CORE, DANGERS, Model, Scores
-from kaiko_server.engine.words import Span, content_words, sentence_spans, shared_out, without
+from kaiko_server.engine.model import CORE, Model, Scores
+from kaiko_server.engine.words import Span, content_words, shared_out, without
 from kaiko_server.reading.item import NEUTRAL, category_of
-from kaiko_server.reading.safety import danger_of
 
 ROWS = 12
 """Texts that are read besides the text itself, at most; to explain one, each is a window long, give or take a word."""
@@ -51,14 +50,3 @@ async def explain(model: Model, text: str, scores: Scores) -> list[dict[str, obj
         for weight, group in strongest
         if weight > 0 and weight >= _SHARE * strongest[0][0]
     ]
-
-
-async def danger_spans(model: Model, text: str, kind: str) -> list[Span]:
-    """Give the sentences that make *text* a crisis of *kind*: those that are one by themselves, or else the one that comes nearest."""
-    spans = sentence_spans(text, ROWS)
-    if len(spans) < 2:  # noqa: PLR2004 - nothing to choose from
-        return spans
-    scores = await model.again([text[start:end] for start, end in spans])
-    told = [span for span, score in zip(spans, scores, strict=True) if danger_of(score, model.thresholds.crisis) == kind]
-    nearest = max(range(len(spans)), key=lambda i: scores[i].concern * scores[i].dangers[DANGERS.index(kind)])
-    return told or [spans[nearest]]

@@ -1,17 +1,19 @@
 """Analysis without memory: texts in, emotion items out, nothing kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 
-from kaiko_server.analysis.evidence import danger_spans, explain
+from kaiko_server.analysis.evidence import explain
 from kaiko_server.analysis.schemas import AnalysisRequest, Message
 from kaiko_server.engine.model import NAME, Model, Scores, Timing
 from kaiko_server.engine.text import detect_language
+from kaiko_server.engine.words import Span, sentence_spans
 from kaiko_server.reading.beliefs import beliefs, may_hold_beliefs
 from kaiko_server.reading.item import emotion_item
 from kaiko_server.reading.mode import conversation_mode
-from kaiko_server.reading.safety import danger_of
+from kaiko_server.reading.safety import danger_of, sentences_of_danger
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ async def _read(model: Model, asked: AnalysisRequest) -> _Read:
             granularity="detailed" if asked.params.granularity == "detailed" else "core",
             sensitivity=asked.params.sensitivity,
             at=None if message.timestamp is None else message.timestamp.isoformat().replace("+00:00", "Z"),
-            danger=() if danger is None else await danger_spans(model, text, danger),
+            danger=() if danger is None else await _danger(model, text, score),
         )
         if asked.params.explain:
             item["evidence"] = await explain(model, text, score)
@@ -100,8 +102,14 @@ async def _read(model: Model, asked: AnalysisRequest) -> _Read:
     return _Read(scores, items, dangers, all(language.supported for language in languages), timing)
 
 
+async def _danger(model: Model, text: str, scores: Scores) -> Sequence[Span]:
+    spans = sentence_spans(text)
+    # Of one sentence there is nothing to choose from, and to lay a text out costs time.
+    return spans if len(spans) == 1 else sentences_of_danger(await model.layout(text), spans, scores, model.thresholds.crisis)
+
+
 async def _beliefs(model: Model, text: str, scores: Scores) -> dict[str, object] | None:
-    return beliefs(await model.layout(text), scores.beliefs) if may_hold_beliefs(scores.beliefs) else None
+    return beliefs(await model.layout(text), scores.said) if may_hold_beliefs(scores.said) else None
 
 
 def _latest(messages: list[Message], now: datetime) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import BinaryIO
@@ -14,9 +14,11 @@ from rich.text import Text
 
 from kaiko_server.cli.common import as_json, data_dir, one_line
 from kaiko_server.engine.language import detect_language
+from kaiko_server.engine.model import Scores
 from kaiko_server.engine.onnx import OnnxSession
-from kaiko_server.engine.words import sentence_spans
+from kaiko_server.engine.words import Span, sentence_spans
 from kaiko_server.reading.item import emotion_item
+from kaiko_server.reading.safety import danger_of, sentences_of_danger
 
 MAX_CHARACTERS = 10_000
 _MAX_BYTES = 4 * (MAX_CHARACTERS + 2)
@@ -102,8 +104,15 @@ def _items(session: OnnxSession, texts: list[str], *, detailed: bool) -> Iterabl
             thresholds=session.thresholds,
             model_version=session.version,
             granularity="detailed" if detailed else "core",
-            danger=sentence_spans(text, 1),
+            danger=_danger(session, text, scores),
         )
+
+
+def _danger(session: OnnxSession, text: str, scores: Scores) -> Sequence[Span]:
+    threshold = session.thresholds.crisis
+    if danger_of(scores, threshold) is None:
+        return ()
+    return sentences_of_danger(session.layout(text), sentence_spans(text), scores, threshold)
 
 
 def _progress(*, shown: bool) -> Progress:

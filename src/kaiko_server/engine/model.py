@@ -32,8 +32,11 @@ DANGERS = ("self_harm", "violence", "victim")
 BELIEFS = ("explicit", "identity", "value", "purpose", "capability", "relational")
 """The types of belief (contract, section 4.5), in the order of the model's outputs."""
 
-Tags = NDArray[np.float32]
-"""(tokens, 7): the probabilities that a token is part of a belief of each of :data:`BELIEFS`, or of none."""
+Tokens = NDArray[np.float32]
+"""(tokens, 8): the probabilities that a token is part of a belief of each of :data:`BELIEFS` or of none, and the log-odds of
+danger that it brings: a window's are the mean of its tokens'."""
+ALARM = len(BELIEFS) + 1
+"""The column of danger in :data:`Tokens`."""
 
 
 class ModelUnavailableError(Exception):
@@ -68,7 +71,7 @@ class Scores:
         0..1: towards the listener or a group of people.
     mode
         Six probabilities that add up to 1, in the order of :data:`MODES`.
-    beliefs
+    said
         What the tokens of each window say.
     loudest
         For each emotion of :data:`CORE` the window in which it is strongest, from 0; all 0 unless the text was long.
@@ -93,7 +96,7 @@ class Scores:
     dangers: tuple[float, ...]
     hostility: float
     mode: tuple[float, ...]
-    beliefs: tuple[Tags, ...] = field(compare=False, repr=False)
+    said: tuple[Tokens, ...] = field(compare=False, repr=False)
     loudest: tuple[int, ...]
     tokens: int
     windows: int

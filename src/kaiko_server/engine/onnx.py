@@ -39,7 +39,7 @@ class OnnxSession:
     Parameters
     ----------
     session
-        The graph: ``ids`` and ``mask`` in, ``scores`` out.
+        The graph: ``ids`` and ``mask`` in, ``scores`` and ``tokens`` out.
     tokenizer
         Of the same folder.
     card
@@ -132,13 +132,13 @@ class OnnxSession:
             for at, place in enumerate(places):
                 ids[at, : len(rows[place])] = rows[place]
                 mask[at, : len(rows[place])] = 1
-            scores, beliefs = self._session.run(["scores", "beliefs"], {"ids": ids, "mask": mask})
+            scores, said = self._session.run(["scores", "tokens"], {"ids": ids, "mask": mask})
             if not np.isfinite(scores).all():
                 message = "the network gave a score that is no number"
                 raise ArithmeticError(message)
             for at, place in enumerate(places):
                 # A copy, so that one text's tokens do not keep those of the whole batch alive.
-                outputs[place] = Output(scores[at], beliefs[at, 1 : len(rows[place]) - 1].copy())
+                outputs[place] = Output(scores[at], said[at, 1 : len(rows[place]) - 1].copy())
         return outputs
 
     def predict(self, texts: Sequence[str]) -> list[Scores]:

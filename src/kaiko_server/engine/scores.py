@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kaiko_server.engine.model import CORE, DANGERS, GO, MODES, Scores, Tags
+from kaiko_server.engine.model import CORE, DANGERS, GO, MODES, Scores, Tokens
 
 _CATEGORY_AT = len(CORE)
 _GO_AT = _CATEGORY_AT + len(CORE) + 1
@@ -69,20 +69,20 @@ class Output(NamedTuple):
 
     scores: NDArray[np.float32]
     """(:data:`COLUMNS`,)"""
-    beliefs: Tags
+    said: Tokens
     """Without the tokens that mark begin and end."""
 
 
 def reading(outputs: Sequence[Output], tokens: Sequence[int]) -> Scores:
     """Make one reading of a text's windows; *tokens* says how many each holds."""
-    tags = tuple(output.beliefs for output in outputs)
+    said = tuple(output.said for output in outputs)
     if len(outputs) == 1:
-        return scores_of(outputs[0].scores.tolist(), tags, tokens=tokens[0])
+        return scores_of(outputs[0].scores.tolist(), said, tokens=tokens[0])
     rows = np.stack([output.scores for output in outputs])
-    return scores_of(combine(rows, tokens).tolist(), tags, tokens=sum(tokens), loudest=rows[:, : len(CORE)].argmax(axis=0).tolist())
+    return scores_of(combine(rows, tokens).tolist(), said, tokens=sum(tokens), loudest=rows[:, : len(CORE)].argmax(axis=0).tolist())
 
 
-def scores_of(row: Sequence[float], tags: tuple[Tags, ...], *, tokens: int, loudest: Sequence[int] = (0,) * 6) -> Scores:
+def scores_of(row: Sequence[float], said: tuple[Tokens, ...], *, tokens: int, loudest: Sequence[int] = (0,) * 6) -> Scores:
     """Name the numbers of one row; *loudest* says where each core emotion is strongest, when there are several windows."""
     return Scores(
         core=tuple(row[:_CATEGORY_AT]),
@@ -100,8 +100,8 @@ def scores_of(row: Sequence[float], tags: tuple[Tags, ...], *, tokens: int, loud
         dangers=tuple(row[_DANGERS_AT:_HOSTILITY]),
         hostility=row[_HOSTILITY],
         mode=tuple(row[_MODE_AT:COLUMNS]),
-        beliefs=tags,
+        said=said,
         loudest=tuple(loudest),
         tokens=tokens,
-        windows=len(tags),
+        windows=len(said),
     )

@@ -55,8 +55,8 @@ def _bare(text: str, start: int, end: int) -> list[Span]:
     return [(start, end)] if start < end else []
 
 
-def sentence_spans(text: str, at_most: int) -> list[Span]:
-    """Give the sentences of *text* without the white space around them; neighbours together where there are more than *at_most*."""
+def sentence_spans(text: str) -> list[Span]:
+    """Give the sentences of *text* without the white space around them."""
     spans: list[Span] = []
     at = 0
     for sentence in sentences(text):
@@ -64,7 +64,7 @@ def sentence_spans(text: str, at_most: int) -> list[Span]:
             start = at + len(sentence) - len(sentence.lstrip())
             spans.append((start, start + len(sentence.strip())))
         at += len(sentence)
-    return [(group[0][0], group[-1][1]) for group in shared_out(spans, at_most)]
+    return spans
 
 
 def shared_out(spans: Sequence[Span], groups: int) -> list[Sequence[Span]]:

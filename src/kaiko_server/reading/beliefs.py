@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from kaiko_server.engine.layout import Layout
-from kaiko_server.engine.model import BELIEFS, Tags
+from kaiko_server.engine.model import ALARM, BELIEFS, Tokens
 
 _SPACE = re.compile(r"\s+")
 _ENDED = re.compile(r"[.!?;:\u2026]['\")\u2019\u201d]?$")
@@ -29,6 +29,7 @@ _INTRODUCTION = re.compile(
 """What stands before the content of a belief: "I believe that", "I'm"."""
 _ASKED = re.compile(r"\?[\W_]*$")
 _BELIEVED = 0.5
+_NONE = len(BELIEFS)
 
 
 def clauses(text: str) -> list[str]:
@@ -44,36 +45,36 @@ def _cuts(text: str, space: re.Match[str]) -> bool:
     return bool(_ENDED.search(before) or (before.endswith(",") and _JOINED.match(text, space.end())))
 
 
-def may_hold_beliefs(tags: Sequence[Tags]) -> bool:
+def may_hold_beliefs(said: Sequence[Tokens]) -> bool:
     """Whether two tokens of any window are likely to be part of a belief: fewer make no clause one, and to look costs time."""
-    return any(int((t[:, -1] <= 1 - _BELIEVED).sum()) > 1 for t in tags)
+    return any(int((tokens[:, _NONE] <= 1 - _BELIEVED).sum()) > 1 for tokens in said)
 
 
-def beliefs(layout: Layout, tags: Sequence[Tags]) -> dict[str, object] | None:
+def beliefs(layout: Layout, said: Sequence[Tokens]) -> dict[str, object] | None:
     """Give the block of a text, or None when it states no belief.
 
     Parameters
     ----------
     layout
         Where its tokens are.
-    tags
+    said
         What the tokens of each of its windows say.
     """
     parts = clauses(layout.text)
     starts = list(accumulate((len(part) for part in parts), initial=0))
-    heard: list[list[Tags]] = [[] for _ in parts]
-    for (first, last), window in zip(layout.windows, tags, strict=False):
-        for token, tag in zip(layout.places[first:last], window, strict=False):
-            heard[bisect_right(starts, token) - 1].append(tag)
+    heard: list[list[Tokens]] = [[] for _ in parts]
+    for (first, last), window in zip(layout.windows, said, strict=False):
+        for place, tags in zip(layout.places[first:last], window[:, :ALARM], strict=False):
+            heard[bisect_right(starts, place) - 1].append(tags)
     found = []
-    for part, said in zip(parts, heard, strict=True):
+    for part, tags in zip(parts, heard, strict=True):
         clause = part.strip(" \t\r\n,;:-\u2013\u2014")
-        if said and clause and (belief := _belief(clause, said)) is not None:
+        if tags and clause and (belief := _belief(clause, tags)) is not None:
             found.append(belief)
     return _block(found) if found else None
 
 
-def _belief(clause: str, tags: Sequence[Tags]) -> dict[str, object] | None:
+def _belief(clause: str, tags: Sequence[Tokens]) -> dict[str, object] | None:
     *types, none = (float(sum(column)) / len(tags) for column in zip(*tags, strict=True))
     confidence = 1 - none
     if confidence < _BELIEVED or _ASKED.search(clause):
