@@ -80,16 +80,19 @@ class OnnxSession:
         return [[e.ids] if len(e.ids) <= self._max_tokens else self._cut(text) for text, e in zip(texts, encoded, strict=True)]
 
     def _cut(self, text: str) -> list[list[int]]:
-        _, encoded = self._sentences(text)
+        *_, encoded = self._sentences(text)
         ids = [i for e in encoded for i in e.ids]
         spans = self._windows(encoded)
         return [[self._begin, *ids[start:end], self._end] for start, end in spans] or [[self._begin, self._end]]
 
-    def _sentences(self, text: str) -> tuple[list[str], list[Any]]:
-        """Give the sentences of *text* and the tokens of each; they are cut before normalising, which turns line ends into spaces."""
+    def _sentences(self, text: str) -> tuple[list[str], list[str], list[Any]]:
+        """Give the sentences of *text*, as they stand and as the tokenizer sees them, and the tokens of each.
+
+        They are cut before normalising, which turns line ends into spaces.
+        """
         parts = sentences(text)
         clean = [break_endless_words(self._normalise(part)) for part in parts]
-        return parts, self._tokenizer.encode_batch(clean, add_special_tokens=False)
+        return parts, clean, self._tokenizer.encode_batch(clean, add_special_tokens=False)
 
     def _windows(self, encoded: Sequence[Any]) -> list[tuple[int, int]]:
         begins_word = [not token.startswith("##") for e in encoded for token in e.tokens]
@@ -98,22 +101,28 @@ class OnnxSession:
     def layout(self, text: str) -> Layout:
         """Say where in *text* each of its tokens and windows is.
 
-        Exact to the word, where a word is read alone as it is in its sentence; where it is not, in proportion within its sentence, and
-        in proportion within what has no white space.
+        Exact in a sentence that the tokenizer sees as it stands. In another, exact to the word where a word is read alone as it is in
+        its sentence; where it is not, in proportion within its sentence, and in proportion within what has no white space.
         """
-        parts, encoded = self._sentences(text)
-        runs = [list(_RUN.finditer(part)) for part in parts]
-        clean = [break_endless_words(self._normalise(run[0])) for part in runs for run in part]
-        counts = iter([len(e.ids) for e in self._tokenizer.encode_batch(clean, add_special_tokens=False)])
+        parts, clean, encoded = self._sentences(text)
         places: list[int] = []
         at = 0
-        for part, tokens, words in zip(parts, encoded, runs, strict=True):
-            lengths = [next(counts) for _ in words]
-            spread = [run.start() + (run.end() - run.start()) * i // n for run, n in zip(words, lengths, strict=True) for i in range(n)]
-            count = len(tokens.ids)
-            places += [at + (spread[i * len(spread) // count] if spread else 0) for i in range(count)]
+        for part, seen, tokens in zip(parts, clean, encoded, strict=True):
+            if seen == part.strip():
+                begin = at + len(part) - len(part.lstrip())
+                places += [begin + start for start, _ in tokens.offsets]
+            else:
+                places += [at + place for place in self._spread(part, len(tokens.ids))]
             at += len(part)
         return Layout(text, places, self._windows(encoded) or [(0, 0)])
+
+    def _spread(self, part: str, count: int) -> list[int]:
+        """Say where the *count* tokens of a sentence are that reads otherwise than it stands: each word is tokenized alone."""
+        runs = list(_RUN.finditer(part))
+        clean = [break_endless_words(self._normalise(run[0])) for run in runs]
+        lengths = [len(e.ids) for e in self._tokenizer.encode_batch(clean, add_special_tokens=False)]
+        spread = [run.start() + (run.end() - run.start()) * i // n for run, n in zip(runs, lengths, strict=True) for i in range(n)]
+        return [spread[i * len(spread) // count] if spread else 0 for i in range(count)]
 
     def run(self, rows: Sequence[Sequence[int]]) -> list[Output]:
         """Run rows of token ids of any lengths; those of like length go together, so that little is padding.

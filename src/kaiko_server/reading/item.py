@@ -110,6 +110,8 @@ def active_labels(go: Sequence[float], thresholds: Sequence[float], sensitivity:
 
 
 def _shifted(threshold: float, logits: float) -> float:
+    if not logits:
+        return threshold
     odds = threshold / (1 - threshold) * math.exp(logits)
     return odds / (1 + odds)
 
