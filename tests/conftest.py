@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from kaiko_server.settings import Settings
+from kaiko_server.store.db import Database
+from kaiko_server.store.opening import open_database
 from kaiko_server.store.sqlite import SqliteDatabase
 from tests.live import Server
+from tests.postgres import Postgres
 
 
 class Clock:
@@ -45,8 +49,29 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def db(anyio_backend: str, data_dir: Path) -> AsyncIterator[SqliteDatabase]:  # noqa: ARG001 - makes this an anyio fixture
+async def sqlite(anyio_backend: str, data_dir: Path) -> AsyncIterator[SqliteDatabase]:  # noqa: ARG001 - makes this an anyio fixture
     database = await SqliteDatabase.open(data_dir)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+async def postgres(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:  # noqa: ARG001 - as above
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    yield server
+    await server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database_settings(request: pytest.FixtureRequest, anyio_backend: str, data_dir: Path, postgres: Postgres) -> Settings:  # noqa: ARG001 - as above
+    """Settings of a server on an empty database, once of each kind: what is promised holds on both."""
+    return Settings(data_dir=data_dir, database_url=await postgres.fresh() if request.param == "postgres" else None)
+
+
+@pytest.fixture
+async def db(anyio_backend: str, database_settings: Settings) -> AsyncIterator[Database]:  # noqa: ARG001 - as above
+    """An empty database, once of each kind."""
+    database = await open_database(database_settings)
     yield database
     await database.close()
 

@@ -153,6 +153,7 @@ def test_no_cycles():
 
 HOMES = {
     "apsw": {"store.sqlite"},
+    "asyncpg": {"store.postgres"},
     "onnxruntime": {"engine.onnx"},
     "tokenizers": {"engine.onnx"},
     "emoji": {"engine.text"},

@@ -31,7 +31,7 @@ from kaiko_server.models import routes as models
 from kaiko_server.parts import Parts
 from kaiko_server.settings import Settings, SettingsError
 from kaiko_server.store.db import StoreError
-from kaiko_server.store.sqlite import SqliteDatabase
+from kaiko_server.store.opening import open_database
 
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 """FastAPI would record paths and the messages of exceptions, which can hold a client's words; metrics and logs are the gate's."""
@@ -91,7 +91,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _open(app: FastAPI, stack: AsyncExitStack) -> None:
     """Open what the application needs, and have *stack* close it in the opposite order."""
     settings: Settings = app.state.settings
-    db = await SqliteDatabase.open(settings.data_dir)
+    db = await open_database(settings)
     stack.push_async_callback(db.close)
     threads = settings.model_threads or max(1, _cores() // settings.workers)
     model = Batcher(_session(), queue_texts=settings.queue_texts, batch_tokens=settings.batch_tokens, threads=threads)

@@ -25,6 +25,10 @@ class Settings:
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8000, "Port to listen on; 0 takes a free one.")
     data_dir: Path = _setting(Path("var"), "Folder of the database and, in development, the pepper.")
+    database_url: str | None = _setting(
+        None, "`postgresql://user:password@host:5432/database`: PostgreSQL, for several servers on the same data. Without it, SQLite."
+    )
+    database_connections: int = _setting(10, "Connections to PostgreSQL that one server process holds at most.")
     workers: int = _setting(1, "Server processes; each holds a model of its own.")
     pepper: str | None = _setting(None, "Secret that API keys are hashed with; 32 characters or more. Required in production.")
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
@@ -77,6 +81,7 @@ def _parse(name: str, text: str, default: object) -> object:
 
 
 _MIN_PEPPER = 32
+_ABOVE_0 = ("workers", "database_connections", "batch_tokens", "queue_texts", "max_body_bytes", "request_timeout_s", "drain_timeout_s")
 _CHOICES = {
     "environment": ("development", "production"),
     "log_level": ("debug", "info", "warning", "error"),
@@ -89,7 +94,7 @@ def _checked(settings: Settings) -> Settings:
         if getattr(settings, name) not in choices:
             message = f"KAIKO_{name.upper()} must be one of {', '.join(choices)}"
             raise SettingsError(message)
-    for name in ("workers", "batch_tokens", "queue_texts", "max_body_bytes", "request_timeout_s", "drain_timeout_s"):
+    for name in _ABOVE_0:
         if getattr(settings, name) <= 0:
             message = f"KAIKO_{name.upper()} must be above 0"
             raise SettingsError(message)

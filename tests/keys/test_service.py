@@ -13,7 +13,8 @@ from kaiko_server.errors import ApiError, Code
 from kaiko_server.keys import service
 from kaiko_server.keys.format import is_well_formed, make_key
 from kaiko_server.keys.service import Caller, CreatedKey, KeyNotFoundError, KeyRecord, Verifier, create_key, list_keys, revoke_key
-from kaiko_server.store.db import Connection
+from kaiko_server.settings import Settings
+from kaiko_server.store.db import Connection, Database
 from kaiko_server.store.sqlite import SqliteDatabase
 from tests.conftest import Clock
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.anyio
 class CountingDatabase:
     """The real database, with its reads counted."""
 
-    def __init__(self, db: SqliteDatabase) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self.reads = 0
 
@@ -39,7 +40,7 @@ class CountingDatabase:
 
 
 @pytest.fixture
-def counting(db: SqliteDatabase) -> CountingDatabase:
+def counting(db: Database) -> CountingDatabase:
     return CountingDatabase(db)
 
 
@@ -49,7 +50,7 @@ def verifier(counting: CountingDatabase, pepper: bytes, clock: Clock) -> Verifie
 
 
 @pytest.fixture
-def make(db: SqliteDatabase, pepper: bytes, clock: Clock) -> Callable[..., Awaitable[CreatedKey]]:
+def make(db: Database, pepper: bytes, clock: Clock) -> Callable[..., Awaitable[CreatedKey]]:
     async def made(**given: Any) -> CreatedKey:
         wanted = {"project": "default", "environment": "live", "name": "app", "clock": clock} | given
         return await create_key(db, pepper, **wanted)
@@ -63,7 +64,7 @@ async def _refusal(verifier: Verifier, presented: str) -> ApiError:
     return caught.value
 
 
-async def test_life_of_a_key(db: SqliteDatabase, verifier: Verifier, make: Callable[..., Awaitable[CreatedKey]], clock: Clock) -> None:
+async def test_life_of_a_key(db: Database, verifier: Verifier, make: Callable[..., Awaitable[CreatedKey]], clock: Clock) -> None:
     """A key is made, works, is listed without its secret, is revoked, and is refused from then on."""
     created = await make(name="app", environment="test")
     assert is_well_formed(created.key)
@@ -101,7 +102,7 @@ async def test_expired_key(verifier: Verifier, make: Callable[..., Awaitable[Cre
 
 
 async def test_revoked_wins_over_expired(
-    db: SqliteDatabase, verifier: Verifier, make: Callable[..., Awaitable[CreatedKey]], clock: Clock
+    db: Database, verifier: Verifier, make: Callable[..., Awaitable[CreatedKey]], clock: Clock
 ) -> None:
     """A key that is both revoked and expired is said to be revoked."""
     created = await make(expires_at=clock.now + timedelta(seconds=10))
@@ -110,7 +111,7 @@ async def test_revoked_wins_over_expired(
     assert (await _refusal(verifier, created.key)).code is Code.KEY_REVOKED
 
 
-async def test_revoking_again_keeps_the_first_time(db: SqliteDatabase, make: Callable[..., Awaitable[CreatedKey]], clock: Clock) -> None:
+async def test_revoking_again_keeps_the_first_time(db: Database, make: Callable[..., Awaitable[CreatedKey]], clock: Clock) -> None:
     """Revoking is idempotent; revoking what does not exist is told."""
     created = await make()
     first = await revoke_key(db, created.id, clock)
@@ -134,7 +135,7 @@ async def test_unknown_keys_are_alike(counting: CountingDatabase, verifier: Veri
         assert counting.reads == reads
 
 
-async def test_malformed_key_is_not_looked_up(db: SqliteDatabase, pepper: bytes, clock: Clock) -> None:
+async def test_malformed_key_is_not_looked_up(db: Database, pepper: bytes, clock: Clock) -> None:
     """A key with a wrong checksum is refused even if its digest should be in the table."""
     malformed = make_key("live")[:-1] + "-"
     created = await create_key(db, pepper, project="p", environment="live", name="n", clock=clock)
@@ -143,7 +144,7 @@ async def test_malformed_key_is_not_looked_up(db: SqliteDatabase, pepper: bytes,
     assert (await _refusal(Verifier(db, pepper, clock), malformed)).code is Code.INVALID_API_KEY
 
 
-async def test_another_pepper_knows_no_key(db: SqliteDatabase, make: Callable[..., Awaitable[CreatedKey]], clock: Clock) -> None:
+async def test_another_pepper_knows_no_key(db: Database, make: Callable[..., Awaitable[CreatedKey]], clock: Clock) -> None:
     """Keys are bound to the pepper they were made under."""
     created = await make()
     other = Verifier(db, b"another pepper, 32 bytes or more also", clock)
@@ -190,11 +191,12 @@ import asyncio, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from kaiko_server.keys.service import revoke_key
-from kaiko_server.store.sqlite import SqliteDatabase
+from kaiko_server.settings import load
+from kaiko_server.store.opening import open_database
 
 async def main():
-    db = await SqliteDatabase.open(Path(sys.argv[1]))
-    await revoke_key(db, sys.argv[2], lambda: datetime.now(UTC))
+    db = await open_database(load({}, data_dir=Path(sys.argv[1]), database_url=sys.argv[2] or None))
+    await revoke_key(db, sys.argv[3], lambda: datetime.now(UTC))
     await db.close()
 
 asyncio.run(main())
@@ -202,19 +204,20 @@ asyncio.run(main())
 
 
 async def test_revocation_by_another_process(
-    verifier: Verifier, make: Callable[..., Awaitable[CreatedKey]], data_dir: Path, clock: Clock
+    verifier: Verifier, make: Callable[..., Awaitable[CreatedKey]], database_settings: Settings, clock: Clock
 ) -> None:
     """A key revoked by another process is refused here as soon as the half second of memory is over."""
     created = await make()
     await verifier.verify(created.key)
-    subprocess.run([sys.executable, "-c", _REVOKES, data_dir, created.id], check=True)
+    place = (database_settings.data_dir, database_settings.database_url or "")
+    subprocess.run([sys.executable, "-c", _REVOKES, *place, created.id], check=True)
     clock.move(0.499)
     await verifier.verify(created.key)
     clock.move(0.001)
     assert (await _refusal(verifier, created.key)).code is Code.KEY_REVOKED
 
 
-async def test_projects_keep_apart(db: SqliteDatabase, make: Callable[..., Awaitable[CreatedKey]], clock: Clock) -> None:
+async def test_projects_keep_apart(db: Database, make: Callable[..., Awaitable[CreatedKey]], clock: Clock) -> None:
     """Keys are listed by project, oldest first; a project is made once."""
     one = await make(project="one", name="a")
     clock.move(1)
@@ -241,7 +244,7 @@ async def test_projects_keep_apart(db: SqliteDatabase, make: Callable[..., Await
     ],
 )
 async def test_what_no_key_is_made_of(
-    db: SqliteDatabase, make: Callable[..., Awaitable[CreatedKey]], given: dict[str, object], message: str
+    db: Database, make: Callable[..., Awaitable[CreatedKey]], given: dict[str, object], message: str
 ) -> None:
     """A wrong wish is refused with a message that says which, and nothing is made."""
     with pytest.raises(ValueError, match=message):
@@ -269,17 +272,16 @@ def _files_with(folder: Path, *texts: str) -> str:
     return subprocess.run([sys.executable, "-c", _SEARCHES, folder, *texts], check=True, capture_output=True, text=True).stdout
 
 
-async def test_no_byte_of_a_key_is_kept(
-    db: SqliteDatabase, verifier: Verifier, make: Callable[..., Awaitable[CreatedKey]], data_dir: Path, pepper: bytes
-) -> None:
+async def test_no_byte_of_a_key_is_kept(sqlite: SqliteDatabase, data_dir: Path, pepper: bytes, clock: Clock) -> None:
     """No eight characters in a row of a key, and no pepper, are in any file, while the database is open and after."""
-    created = await make(name="a name that is found")
+    created = await create_key(sqlite, pepper, project="default", environment="live", name="a name that is found", clock=clock)
+    verifier = Verifier(sqlite, pepper, clock)
     await verifier.verify(created.key)
     await _refusal(verifier, malformed := "kaiko_live_canary-canary-canary")
     random = created.key.removeprefix("kaiko_live_")
     needles = [random[start : start + 8] for start in range(len(random) - 7)] + [pepper.decode(), malformed]
     assert _files_with(data_dir, *needles) == ""
     assert _files_with(data_dir, "a name that is found") == "kaiko.db-wal"  # the search can find
-    await db.close()
+    await sqlite.close()
     assert _files_with(data_dir, *needles) == ""
     assert _files_with(data_dir, "a name that is found") == "kaiko.db"

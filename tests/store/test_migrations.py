@@ -42,21 +42,21 @@ def test_changed_migration_is_refused() -> None:
         pending(_KNOWN, {1: "xx"})
 
 
-async def test_open_refuses_a_newer_database(db: SqliteDatabase, data_dir: Path) -> None:
+async def test_open_refuses_a_newer_database(sqlite: SqliteDatabase, data_dir: Path) -> None:
     """Opening a database that a later server has migrated raises and names the file."""
 
     async def from_the_future(connection: Connection) -> None:
         await connection.execute("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (9999, 'later', 'cc', 0)")
 
-    await db.write(from_the_future)
+    await sqlite.write(from_the_future)
     with pytest.raises(SchemaError, match=r"kaiko\.db: the database has schema version 9999"):
         await SqliteDatabase.open(data_dir)
 
 
-async def test_opening_again_changes_nothing(db: SqliteDatabase, data_dir: Path) -> None:
+async def test_opening_again_changes_nothing(sqlite: SqliteDatabase, data_dir: Path) -> None:
     """Each migration is applied once, and recorded with its checksum."""
     select = "SELECT version, checksum, applied_at FROM schema_migrations ORDER BY version"
-    first = await db.read(lambda connection: connection.fetch(select))
+    first = await sqlite.read(lambda connection: connection.fetch(select))
     again = await SqliteDatabase.open(data_dir)
     assert await again.read(lambda connection: connection.fetch(select)) == first
     assert [(row["version"], row["checksum"]) for row in first] == [(known.version, known.checksum) for known in history()]

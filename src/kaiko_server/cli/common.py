@@ -11,8 +11,8 @@ import click
 
 from kaiko_server.keys.service import KeyNotFoundError
 from kaiko_server.settings import Settings, SettingsError, load
-from kaiko_server.store.db import StoreError
-from kaiko_server.store.sqlite import SqliteDatabase
+from kaiko_server.store.db import Database, StoreError
+from kaiko_server.store.opening import open_database
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,9 +45,9 @@ def settings_of(**given: object) -> Settings:
 
 
 @asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[SqliteDatabase]:
+async def database(settings: Settings) -> AsyncIterator[Database]:
     """Open the database and close it again."""
-    db = await SqliteDatabase.open(settings.data_dir)
+    db = await open_database(settings)
     try:
         yield db
     finally:

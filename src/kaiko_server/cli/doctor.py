@@ -1,5 +1,6 @@
 """``kaiko doctor``: what is wrong here, and how to mend it."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -21,11 +22,12 @@ from kaiko_server.engine.onnx import OnnxSession, weights_folder
 from kaiko_server.keys.service import PEPPER_FILE
 from kaiko_server.settings import Settings, SettingsError, load
 from kaiko_server.store.db import StoreError
-from kaiko_server.store.sqlite import FILE_NAME, pending_migrations
+from kaiko_server.store.opening import name_of, pending_migrations
 
 _MIN_FREE_BYTES = 200 * 1024 * 1024
 _WORKER_BYTES = 300 * 1024 * 1024
 """What one server process takes at full load, with room (docs/guide/performance.md)."""
+_MEND_SQLITE = "restore the last backup, or start with an empty data folder"
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -95,15 +97,15 @@ def _folder(settings: Settings) -> Finding:
 
 
 def _database(settings: Settings) -> Finding:
-    if not (settings.data_dir / FILE_NAME).exists():
-        return Finding("database", ok=True, found="none yet; made at the first start")
     try:
-        behind = pending_migrations(settings.data_dir)
+        behind = asyncio.run(pending_migrations(settings))
     except StoreError as error:
-        return Finding(
-            "database", ok=False, found=" ".join(str(error).split()), mend="restore the last backup, or start with an empty data folder"
-        )
-    return Finding("database", not behind, f"{behind} migrations behind" if behind else "sound, schema current", "kaiko migrate")
+        mend = "start PostgreSQL, or correct KAIKO_DATABASE_URL" if settings.database_url else _MEND_SQLITE
+        return Finding("database", ok=False, found=" ".join(str(error).split()), mend=mend)
+    if behind is None:
+        return Finding("database", ok=True, found="none yet; made at the first start")
+    found = f"{behind} migrations behind" if behind else "sound, schema current"
+    return Finding("database", not behind, f"{name_of(settings)}: {found}", "kaiko migrate")
 
 
 def _pepper(settings: Settings) -> Finding:

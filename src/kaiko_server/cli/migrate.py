@@ -6,6 +6,7 @@ import click
 
 from kaiko_server.cli.common import data_dir, database, run, settings_of
 from kaiko_server.settings import Settings
+from kaiko_server.store.opening import name_of
 
 
 @click.command("migrate")
@@ -14,7 +15,7 @@ def command(data_dir: Path | None) -> None:
     """Bring the database to this version's schema; harmless when it is there already."""
     settings = settings_of(data_dir=data_dir)
     run(_migrate(settings))
-    click.echo(f"The database in {settings.data_dir} has the schema of this version.")
+    click.echo(f"{name_of(settings)} has the schema of this version.")
 
 
 async def _migrate(settings: Settings) -> None:

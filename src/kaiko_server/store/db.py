@@ -60,14 +60,17 @@ class Database(Protocol):
     async def write(self, fn: Callable[[Connection], Awaitable[T]]) -> T:
         """Run *fn* in a transaction, commit, and only then give its result; when *fn* raises, nothing is kept.
 
-        A caller that is cancelled while it waits does not know whether the write was kept.
+        A statement that fails ends the transaction: nothing is kept then even if *fn* catches the error. Where transactions
+        run beside each other and stand in each other's way, *fn* may be run again from its beginning; what it does beside
+        its connection must bear that. A caller that is cancelled while it waits does not know whether the write was kept.
 
         Raises
         ------
         ConstraintError
             The data break a constraint, perhaps a deferred one at the commit.
         UnavailableError
-            The commit failed, the database stayed locked, or it is closed. Nothing was kept.
+            The commit failed, the database stayed locked, or it is closed. Nothing was kept, unless the connection to another
+            machine was lost during the commit itself: then nobody can say.
         """
 
     async def close(self) -> None:

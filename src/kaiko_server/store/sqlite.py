@@ -63,6 +63,7 @@ class _Connection:
 
     def __init__(self, raw: apsw.Connection) -> None:
         self._raw = raw
+        self.failed: StoreError | None = None
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
         return self._run(sql, args)
@@ -76,6 +77,15 @@ class _Connection:
         return self._raw.changes()
 
     def _run(self, sql: str, args: tuple[Any, ...]) -> list[Row]:
+        if self.failed is not None:
+            raise self.failed
+        try:
+            return self._statement(sql, args)
+        except StoreError as error:
+            self.failed = error
+            raise
+
+    def _statement(self, sql: str, args: tuple[Any, ...]) -> list[Row]:
         # A full disk can roll back the whole transaction; a statement after that would commit on its own.
         if not self._raw.in_transaction:
             message = "the transaction is over"
@@ -139,7 +149,6 @@ class _Writer:
     def __init__(self, raw: apsw.Connection) -> None:
         self.commits = 0
         self._raw = raw
-        self._connection = _Connection(raw)
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._door = threading.Lock()
         self._open = True
@@ -216,7 +225,10 @@ class _Writer:
             if write.future.set_running_or_notify_cancel():
                 members.append(write)
                 with _Savepoint(self._raw, write):
-                    write.result = _drive(write.fn, self._connection)
+                    connection = _Connection(self._raw)
+                    write.result = _drive(write.fn, connection)
+                    if connection.failed is not None:
+                        raise connection.failed
         if not self._raw.in_transaction:
             message = "undone together with another write that found the disk full or failing"
             raise UnavailableError(message)
