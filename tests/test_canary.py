@@ -6,7 +6,8 @@ import pytest
 
 from tests.live import Server
 
-ROUTES = ("/v2/emotions/analysis", "/v2/emotions/batch-analysis")
+CONTEXT = "/v2/emotions/a-talk/analysis"
+ROUTES = ("/v2/emotions/analysis", "/v2/emotions/batch-analysis", CONTEXT)
 
 
 def mark(where):
@@ -18,7 +19,9 @@ def throw_at(server):
     """Send marked strings through every route, in every place of a request, good and broken."""
     say = server.request
     for route in ROUTES:
-        text = {"content": {"text": f"I am {mark('text')} and so happy"}, "externalId": mark("externalid"), "role": "user"}
+        # A context is asked for by its client's names, so these are kept; nothing else is.
+        name = "m1" if route == CONTEXT else mark("externalid")
+        text = {"content": {"text": f"I am {mark('text')} and so happy"}, "externalId": name, "role": "user"}
         say(
             "POST",
             route,
@@ -54,6 +57,8 @@ def throw_at(server):
         )
         say("POST", route, {"model": "emotion-v2", "messages": [text]}, {name: f"{mark('header')} {name}" for name in names})
         say("POST", route, {"model": "emotion-v2", "messages": [{"content": {"text": f"\ud83d {mark('surrogate')}"}}]})
+    for path in ("", "/message/m1", "/export", "/message/" + mark("nomessage")):
+        assert say("GET", f"/v2/emotions/a-talk{path}").status == (404 if "canary" in path else 200)
     for path in ("/v1", "/v2/emotions", "/docs", "/healthz", "/metrics", "/openapi.json", ""):
         say("GET", f"{path}/{mark('path')}/message/{mark('message')}?{mark('query')}")
         say("DELETE", f"{path}/{mark('path')}")

@@ -34,11 +34,13 @@ def test_every_route_is_described(server):
     operations = {(method.upper(), path) for path, entry in document["paths"].items() for method in entry}
     assert operations == {
         ("POST", "/v2/emotions/analysis"), ("POST", "/v2/emotions/batch-analysis"), ("GET", "/v2/models"),
+        ("POST", "/v2/emotions/{context_id}/analysis"), ("GET", "/v2/emotions/{context_id}"), ("DELETE", "/v2/emotions/{context_id}"),
+        ("GET", "/v2/emotions/{context_id}/message/{external_id}"), ("GET", "/v2/emotions/{context_id}/export"),
         ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"),
     }  # fmt: skip
     for path, entry in document["paths"].items():
-        for operation in entry.values():
-            assert {"200", "405", "500", "503"} <= set(operation["responses"])
+        for method, operation in entry.items():
+            assert {"204" if method == "delete" else "200", "405", "500", "503"} <= set(operation["responses"])
             if path.startswith("/v2"):
                 assert {"401", "403"} <= set(operation["responses"])
                 assert operation["security"] == [{"apiKey": []}, {"bearer": []}]

@@ -1,8 +1,9 @@
 """The only composition root: builds what there is, wires it, and lists gates and routes in their order."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import NoReturn
@@ -14,6 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from kaiko_server.analysis import routes as analysis
+from kaiko_server.contexts import routes as contexts
+from kaiko_server.contexts import service as contexts_service
 from kaiko_server.engine.batcher import Batcher
 from kaiko_server.engine.onnx import OnnxSession
 from kaiko_server.errors import ApiError, Code
@@ -30,11 +33,15 @@ from kaiko_server.keys.service import Verifier, load_pepper
 from kaiko_server.models import routes as models
 from kaiko_server.parts import Parts
 from kaiko_server.settings import Settings, SettingsError
-from kaiko_server.store.db import StoreError
+from kaiko_server.store.db import Database, StoreError
 from kaiko_server.store.opening import open_database
 
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 """FastAPI would record paths and the messages of exceptions, which can hold a client's words; metrics and logs are the gate's."""
+
+
+_SWEEP_EVERY_S = 60.0
+"""What has expired cannot be read any more in any case."""
 
 
 class StartError(Exception):
@@ -50,7 +57,14 @@ def create_app(settings: Settings) -> FastAPI:
         A setting cannot be understood.
     """
     # Not include_router(): its routers are matched lazily, and the gate needs the list of what there is.
-    routes = [*analysis.router.routes, *models.router.routes, *health.router.routes, *docs.router.routes, *sunset.ROUTES]
+    routes = [
+        *analysis.router.routes,
+        *contexts.router.routes,
+        *models.router.routes,
+        *health.router.routes,
+        *docs.router.routes,
+        *sunset.ROUTES,
+    ]
     table = RouteTable(routes)
     traffic, metrics, log = Traffic(), Metrics(), logs.make_logger(settings)
     app = FastAPI(
@@ -72,7 +86,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.extend(routes)
     app.state.settings, app.state.traffic, app.state.metrics, app.state.log = settings, traffic, metrics, log
     app.state.failure = None
-    document = openapi.document(app.title, app.version, routes, analysis.SCHEMAS | models.SCHEMAS | health.SCHEMAS)
+    document = openapi.document(app.title, app.version, routes, analysis.SCHEMAS | contexts.SCHEMAS | models.SCHEMAS | health.SCHEMAS)
     app.openapi = lambda: document  # type: ignore[method-assign]
     return app
 
@@ -99,9 +113,30 @@ async def _open(app: FastAPI, stack: AsyncExitStack) -> None:
     stack.push_async_callback(model.close)
     keys = Verifier(db, load_pepper(settings), _now)
     app.state.parts = Parts(settings=settings, db=db, model=model, keys=keys, clock=_now)
+    sweeping = asyncio.create_task(_sweep(db, app.state.log))
+    stack.push_async_callback(_stop, sweeping)
     traffic: Traffic = app.state.traffic
     metrics: Metrics = app.state.metrics
     metrics.watch(in_flight=lambda: traffic.in_flight, model_ready=lambda: model.ready)
+
+
+async def _sweep(db: Database, log: logs.Log) -> None:
+    """Take what has expired off the disk, for as long as the server runs."""
+    while True:
+        try:
+            removed = await contexts_service.sweep(db, _now)
+        except StoreError as error:
+            log.warning("sweeping failed", error=type(error).__name__)
+        else:
+            if removed:
+                log.info("swept", contexts=removed)
+        await asyncio.sleep(_SWEEP_EVERY_S)
+
+
+async def _stop(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def _session() -> OnnxSession:

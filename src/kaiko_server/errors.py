@@ -39,8 +39,26 @@ class Code(Enum):
     )
     ROUTE_NOT_FOUND = Kind(404, "not_found_error", "There is no such route.", "See `/docs` for the routes of this server.")
     INVALID_MODEL = Kind(404, "invalid_request_error", "There is no such model.", "Use `emotion-v2`; `GET /v2/models` lists the models.")
+    CONTEXT_NOT_FOUND = Kind(
+        404,
+        "not_found_error",
+        "There is no such context, or its state has expired.",
+        "A context begins with its first message and is forgotten some time after its last (24 hours, unless the operator changes it).",
+    )
+    MESSAGE_NOT_FOUND = Kind(
+        404,
+        "not_found_error",
+        "There is no such message in this context.",
+        "Only messages sent with an `externalId` can be asked for, and only while the context's state lives.",
+    )
     METHOD_NOT_ALLOWED = Kind(
         405, "invalid_request_error", "This route does not take this method.", "See the `Allow` header for the methods that it takes."
+    )
+    DUPLICATE_ID = Kind(
+        409,
+        "conflict_error",
+        "This external id was used in this context for other content.",
+        "Give every message an id of its own; send a message again only as it was. Nothing of the request was kept.",
     )
     API_VERSION_SUNSET = Kind(
         410, "invalid_request_error", "Version 1 of the API ended on 2026-03-31.", "Use the V2 route that the message names."
@@ -57,6 +75,12 @@ class Code(Enum):
     INVALID_VALUE = Kind(422, "invalid_request_error", "A field has a value that is not allowed.", "Change the field that `param` names.")
     INVALID_ROLE = Kind(
         422, "invalid_request_error", "A role must be `user`, `assistant` or `system`.", "Change the role that `param` names."
+    )
+    INVALID_CONTEXT_ID = Kind(
+        422,
+        "invalid_request_error",
+        "A context id has 1 to 128 bytes of UTF-8 and is not a word of the routes.",
+        "Percent-encode the id in the path. `analysis`, `batch-analysis`, `analyse`, `batch-analyse`, `message` and `models` are taken.",
     )
     INTERNAL = Kind(500, "server_error", "Something went wrong on our side.", "Try again; if it stays, give the operator the `request_id`.")
     SERVICE_UNAVAILABLE = Kind(

@@ -25,6 +25,7 @@ class Settings:
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8000, "Port to listen on; 0 takes a free one.")
     data_dir: Path = _setting(Path("var"), "Folder of the database and, in development, the pepper.")
+    context_ttl_hours: float = _setting(24.0, "Hours after its last message at which the state of a context is forgotten.")
     database_url: str | None = _setting(
         None, "`postgresql://user:password@host:5432/database`: PostgreSQL, for several servers on the same data. Without it, SQLite."
     )
@@ -81,7 +82,16 @@ def _parse(name: str, text: str, default: object) -> object:
 
 
 _MIN_PEPPER = 32
-_ABOVE_0 = ("workers", "database_connections", "batch_tokens", "queue_texts", "max_body_bytes", "request_timeout_s", "drain_timeout_s")
+_ABOVE_0 = (
+    "context_ttl_hours",
+    "workers",
+    "database_connections",
+    "batch_tokens",
+    "queue_texts",
+    "max_body_bytes",
+    "request_timeout_s",
+    "drain_timeout_s",
+)
 _CHOICES = {
     "environment": ("development", "production"),
     "log_level": ("debug", "info", "warning", "error"),

@@ -18,7 +18,7 @@ from kaiko_server.parts import parts_of
 __all__ = ["SCHEMAS", "router"]
 
 router = APIRouter(prefix="/v2/emotions", tags=["Emotions"], route_class=BytesRoute)
-_ERRORS: Final = openapi.errors(
+REFUSALS: Final = (
     *openapi.KEYED,
     Code.MISSING_FIELD,
     Code.BATCH_TOO_LARGE,
@@ -31,13 +31,15 @@ _ERRORS: Final = openapi.errors(
     Code.MODEL_UNAVAILABLE,
     Code.OVERLOADED,
 )
-_EXTRA: Final[dict[str, Any]] = {
-    "security": openapi.SECURITY,
+"""What a request for an analysis may be told."""
+_ERRORS: Final = openapi.errors(*REFUSALS)
+BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/AnalysisRequest"}, "examples": EXAMPLES}},
     },
 }
+_EXTRA: Final = BODY | {"security": openapi.SECURITY}
 
 
 @router.post(
@@ -49,9 +51,9 @@ _EXTRA: Final[dict[str, Any]] = {
 )
 async def analyse(request: Request) -> Response:
     """Read up to 100 messages and answer by role. Nothing is kept."""
-    asked = await _asked(request)
+    asked = await asked_of(request)
     parts = parts_of(request.scope)
-    return _answer(record_of(request.scope), asked, await service.analyse(parts.model, asked, parts.clock()))
+    return answer(record_of(request.scope), asked, await service.analyse(parts.model, asked, parts.clock()))
 
 
 @router.post(
@@ -63,11 +65,12 @@ async def analyse(request: Request) -> Response:
 )
 async def analyse_batch(request: Request) -> Response:
     """Read each message by itself and answer in the order of the request. Nothing is kept."""
-    asked = await _asked(request)
-    return _answer(record_of(request.scope), asked, await service.analyse_batch(parts_of(request.scope).model, asked))
+    asked = await asked_of(request)
+    return answer(record_of(request.scope), asked, await service.analyse_batch(parts_of(request.scope).model, asked))
 
 
-async def _asked(request: Request) -> AnalysisRequest:
+async def asked_of(request: Request) -> AnalysisRequest:
+    """Read and check the body."""
     record = record_of(request.scope)
     body = await read_json(request)
     record.mark("read")
@@ -76,7 +79,8 @@ async def _asked(request: Request) -> AnalysisRequest:
     return asked
 
 
-def _answer(record: Record, asked: AnalysisRequest, analysis: service.Analysis) -> Response:
+def answer(record: Record, asked: AnalysisRequest, analysis: service.Analysis) -> Response:
+    """Give the reply, and note what it took."""
     record.texts, record.tokens = len(asked.messages), analysis.tokens
     record.split(queue=analysis.timing.queue_s, inference=analysis.timing.inference_s)
     body = to_json(analysis.reply)

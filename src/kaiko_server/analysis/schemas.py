@@ -25,7 +25,7 @@ _BLANK_CLASS: Final = r"\s\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u202a-\u
 _VISIBLE: Final = re.compile(f"[^{_BLANK_CLASS}]")
 _MOMENT: Final = re.compile(r"\d{4}-?(?:\d{2}-?\d{2}|W\d{2}-?\d)(?:[Tt ]\S+)?", re.ASCII)
 """The forms of ISO 8601; datetime.fromisoformat alone takes any character between date and time."""
-_ROLES: Final = ("user", "assistant", "system")
+ROLES: Final = ("user", "assistant", "system")
 
 
 _REASONS: Final = {
@@ -61,7 +61,7 @@ def _content(value: object) -> object:
 
 
 def _role(value: object) -> object:
-    if value not in _ROLES:
+    if value not in ROLES:
         raise _fault(Code.INVALID_ROLE.slug)
     return value
 
@@ -209,7 +209,7 @@ _REQUEST_SCHEMAS: Final[dict[str, Any]] = {
                 "description": "The text, in an object or by itself.",
                 "anyOf": [{"type": "object", "required": ["text"], "properties": {"text": _TEXT}}, _TEXT],
             },
-            "role": {"type": "string", "enum": list(_ROLES), "default": "user"},
+            "role": {"type": "string", "enum": list(ROLES), "default": "user"},
             "externalId": _EXTERNAL_ID | {"description": "Your name for the message; 1 to 255 bytes of UTF-8."},
             "external_id": _EXTERNAL_ID | {"description": "The same; `externalId` wins."},
         },
@@ -286,15 +286,22 @@ _SOMETIMES: Final[dict[str, Any]] = {
         "`weight` is by how much its score falls without them. Empty when the text is neutral or no one word matters.",
     },
 }
+_OF_TEXT: Final = frozenset({"text", "coverage"})
 _REPLY: Final[dict[str, Any]] = {
     "model": {"const": NAME},
     "metadata": {"type": "object"},
     "params": {"type": "object", "description": "The accepted params as they were sent."},
     "usage": _ref("Usage"),
 }
-_ROLE_ITEMS: Final = {role: _ref("EmotionItem") for role in _ROLES}
+_ROLE_ITEMS: Final = {role: _ref("EmotionItem") for role in ROLES}
 SCHEMAS: Final[dict[str, Any]] = _REQUEST_SCHEMAS | {
     "EmotionItem": {"type": "object", "required": list(_ITEM), "properties": _ITEM | _SOMETIMES},
+    "KeptItem": {
+        "type": "object",
+        "description": "An emotion item as it is kept: without `text` and `coverage`.",
+        "required": [name for name in _ITEM if name not in _OF_TEXT],
+        "properties": {name: schema for name, schema in (_ITEM | _SOMETIMES).items() if name not in _OF_TEXT},
+    },
     "HostilityState": {
         "type": "object",
         "description": "Hostility towards the listener or a group; anger at things and reported speech are none.",
@@ -358,7 +365,7 @@ SCHEMAS: Final[dict[str, Any]] = _REQUEST_SCHEMAS | {
         "required": ["index", "role", "emotions"],
         "properties": {
             "index": {"type": "integer", "minimum": 0},
-            "role": {"type": "string", "enum": list(_ROLES)},
+            "role": {"type": "string", "enum": list(ROLES)},
             "externalId": {"type": "string"},
             "emotions": _ref("EmotionItem"),
         },

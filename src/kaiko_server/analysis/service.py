@@ -6,7 +6,7 @@ from datetime import datetime
 from time import perf_counter
 
 from kaiko_server.analysis.evidence import explain
-from kaiko_server.analysis.schemas import AnalysisRequest, Message
+from kaiko_server.analysis.schemas import ROLES, AnalysisRequest, Message
 from kaiko_server.engine.model import NAME, Model, Scores, Timing
 from kaiko_server.engine.text import detect_language
 from kaiko_server.engine.words import Span, sentence_spans
@@ -36,7 +36,7 @@ class Analysis:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class Reading:
     """Every message of a request, read."""
 
     scores: list[Scores]
@@ -49,8 +49,18 @@ class _Read:
 
 async def analyse(model: Model, asked: AnalysisRequest, now: datetime) -> Analysis:
     """Read every message; see :class:`~kaiko_server.engine.model.Model` for the errors."""
-    read = await _read(model, asked)
-    latest = _latest(asked.messages, now)
+    read = await read_all(model, asked)
+    user = in_order(asked.messages, now, "user")
+    mode = None
+    if user:
+        scores, item = read.scores[user[-1]], read.items[user[-1]]
+        mode = conversation_mode(scores.mode, scores.concern, read.dangers[user[-1]], str(item["category"]), str(item["intensityLevel"]))
+    return await answer(model, asked, read, now, mode)
+
+
+async def answer(model: Model, asked: AnalysisRequest, read: Reading, now: datetime, mode: dict[str, object] | None) -> Analysis:
+    """Give the reply to a request whose messages have been *read*; *mode* is what the conversation asks for, if a user speaks in it."""
+    latest = {role: order[-1] for role in ROLES if (order := in_order(asked.messages, now, role))}
     reply: dict[str, object] = {
         "object": "emotions.analysis",
         "model": NAME,
@@ -59,11 +69,9 @@ async def analyse(model: Model, asked: AnalysisRequest, now: datetime) -> Analys
     }
     if len(read.items) > 1:
         reply["messages"] = [_entry(index, message, read.items[index]) for index, message in enumerate(asked.messages)]
-    if (user := latest.get("user")) is not None:
-        item = read.items[user]
-        reply["conversationMode"] = conversation_mode(
-            read.scores[user], read.dangers[user], str(item["category"]), str(item["intensityLevel"])
-        )
+    if mode is not None:
+        reply["conversationMode"] = mode
+        user = latest["user"]
         if (held := await _beliefs(model, asked.messages[user].content.text, read.scores[user])) is not None:
             reply["beliefs"] = held
     reply |= {"isFallback": False, "dataQuality": "ml_predicted" if read.supported else "low_confidence"}
@@ -72,11 +80,12 @@ async def analyse(model: Model, asked: AnalysisRequest, now: datetime) -> Analys
 
 async def analyse_batch(model: Model, asked: AnalysisRequest) -> Analysis:
     """Read every message, each by itself, and give the items in the order of the request."""
-    read = await _read(model, asked)
+    read = await read_all(model, asked)
     return _finished({"object": "emotions.batch_analysis", "model": NAME, "emotions": read.items}, asked, read)
 
 
-async def _read(model: Model, asked: AnalysisRequest) -> _Read:
+async def read_all(model: Model, asked: AnalysisRequest) -> Reading:
+    """Read every message by itself; see :class:`~kaiko_server.engine.model.Model` for the errors."""
     texts = [message.content.text for message in asked.messages]
     scores, timing = await model.predict_timed(texts)
     dangers = [danger_of(score, model.thresholds.crisis) for score in scores]
@@ -99,7 +108,7 @@ async def _read(model: Model, asked: AnalysisRequest) -> _Read:
             item["evidence"] = await explain(model, text, score)
         items.append(item)
     timing = Timing(timing.queue_s, timing.inference_s + perf_counter() - began)
-    return _Read(scores, items, dangers, all(language.supported for language in languages), timing)
+    return Reading(scores, items, dangers, all(language.supported for language in languages), timing)
 
 
 async def _danger(model: Model, text: str, scores: Scores) -> Sequence[Span]:
@@ -112,11 +121,10 @@ async def _beliefs(model: Model, text: str, scores: Scores) -> dict[str, object]
     return beliefs(await model.layout(text), scores.said) if may_hold_beliefs(scores.said) else None
 
 
-def _latest(messages: list[Message], now: datetime) -> dict[str, int]:
-    """Give, for each role, the index of its latest message."""
-    # sorted() keeps the order of equals, and what comes later replaces what came before.
-    order = sorted(range(len(messages)), key=lambda index: messages[index].timestamp or now)
-    return {messages[index].role: index for index in order}
+def in_order(messages: list[Message], now: datetime, *roles: str) -> list[int]:
+    """Give the indices of the messages of *roles* (of all, when none is named) in the order in which they were said."""
+    wanted = [index for index, message in enumerate(messages) if not roles or message.role in roles]
+    return sorted(wanted, key=lambda index: messages[index].timestamp or now)  # keeps the order of equals
 
 
 def _entry(index: int, message: Message, item: dict[str, object]) -> dict[str, object]:
@@ -126,7 +134,7 @@ def _entry(index: int, message: Message, item: dict[str, object]) -> dict[str, o
     return entry | {"emotions": item}
 
 
-def _finished(reply: dict[str, object], asked: AnalysisRequest, read: _Read) -> Analysis:
+def _finished(reply: dict[str, object], asked: AnalysisRequest, read: Reading) -> Analysis:
     tokens = sum(score.tokens for score in read.scores)
     reply |= {"metadata": {}, "params": asked.params.echo(), "usage": {"analyse_tokens": tokens, "total_tokens": tokens}}
     return Analysis(reply, read.timing, tokens)

@@ -18,10 +18,15 @@ class CallerGate:
         self._table = table
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._table.find(scope["path"]).needs_key(scope["method"]):
-            record = record_of(scope)
-            record.caller = await parts_of(scope).keys.verify(presented(scope["headers"]))
-            record.mark("auth")
+        if scope["type"] == "http":
+            entry = self._table.find(scope["path"], scope["method"])
+            if entry.methods and scope["method"] not in entry.methods:
+                # Not left to the router, which knows only the methods of the first of several routes with this path.
+                raise ApiError(Code.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(entry.methods))})
+            if entry.needs_key:
+                record = record_of(scope)
+                record.caller = await parts_of(scope).keys.verify(presented(scope["headers"]))
+                record.mark("auth")
         await self._app(scope, receive, send)
 
 

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 from kaiko_server.gate.record import Record
 from kaiko_server.settings import Settings
 
+Log = FilteringBoundLogger
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every few seconds by machines; their lines are of interest only to who debugs them."""
 _SERVER_FAULT = 500

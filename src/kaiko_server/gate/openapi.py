@@ -74,6 +74,11 @@ def ok(
     return {200: {"description": description, "content": {media_type: content}, "headers": _REQUEST_ID | _TIMING}}
 
 
+def gone(description: str) -> dict[int | str, dict[str, Any]]:
+    """Give the entry of a 204 for a route's ``responses``."""
+    return {204: {"description": description, "headers": _REQUEST_ID | _TIMING}}
+
+
 def errors(*codes: Code) -> dict[int | str, dict[str, Any]]:
     """Give the entries of *codes*, and of those that every route can answer, for a route's ``responses``."""
     by_status: dict[int, list[Code]] = {}

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Scope
 
 _DATA = "/v2/"
 UNMATCHED = "(none)"
@@ -25,9 +27,10 @@ class Entry:
     template: str
     methods: frozenset[str]
 
-    def needs_key(self, method: str) -> bool:
-        """Whether a request must say who makes it. One with a method that is not served ends as 405 whoever asks."""
-        return self.template.startswith(_DATA) and (not self.methods or method in self.methods)
+    @property
+    def needs_key(self) -> bool:
+        """Whether a request must say who makes it."""
+        return self.template.startswith(_DATA)
 
 
 _NO_ROUTE = Entry(UNMATCHED, frozenset())
@@ -57,9 +60,21 @@ class RouteTable:
                 return
         self._patterns.append((route.path_regex, Entry(route.path, methods)))
 
-    def find(self, path: str) -> Entry:
-        """Give the entry of *path*; of an unknown one, an entry whose template is :data:`UNMATCHED`."""
-        entry = self._exact.get(path)
-        if entry is not None:
-            return entry
-        return next((entry for pattern, entry in self._patterns if pattern.match(path)), _NO_ROUTE)
+    def find(self, path: str, method: str) -> Entry:
+        """Give the entry of *path* that takes *method*; the first, when none does; for an unknown path one that is :data:`UNMATCHED`."""
+        exact = self._exact.get(path)
+        if exact is not None and (not exact.methods or method in exact.methods):
+            return exact
+        found = [entry for pattern, entry in self._patterns if pattern.match(path)]
+        takes = next((entry for entry in found if not entry.methods or method in entry.methods), None)
+        return takes or exact or (found[0] if found else _NO_ROUTE)
+
+
+def keep_slashes(scope: Scope) -> None:
+    """Keep an encoded slash from parting a path where the client did not: for matching, it stays ``%2F`` in its segment.
+
+    Whoever needs the segment itself takes it from the scope's ``raw_path``, where nothing is decoded.
+    """
+    raw: bytes = scope["raw_path"]
+    if b"%2f" in raw.lower():
+        scope["path"] = "/".join(unquote(part).replace("/", "%2F") for part in raw.decode("ascii").split("/"))

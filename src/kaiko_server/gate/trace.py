@@ -14,7 +14,7 @@ from kaiko_server.gate import logs
 from kaiko_server.gate.metrics import Metrics
 from kaiko_server.gate.record import Record, attach, client_request_id
 from kaiko_server.gate.replies import error_reply, known
-from kaiko_server.gate.table import RouteTable
+from kaiko_server.gate.table import RouteTable, keep_slashes
 from kaiko_server.gate.traffic import Traffic
 from kaiko_server.settings import Settings
 
@@ -70,7 +70,8 @@ class Trace:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        entry = self._table.find(scope["path"])
+        keep_slashes(scope)
+        entry = self._table.find(scope["path"], scope["method"])
         record = Record(scope["method"], entry.template, client_request_id(headers.get(b"x-client-request-id")))
         attach(scope, record)
         declared = headers.get(b"content-length", b"")

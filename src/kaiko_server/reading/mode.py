@@ -1,8 +1,9 @@
 """What a conversation asks for, and how to answer it (contract, section 4.3)."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from kaiko_server.engine.model import MODES, Scores
+from kaiko_server.engine.model import MODES
 from kaiko_server.reading.guidance import GUIDANCE, STRATEGIES
 
 _CLEAR = 0.40
@@ -26,13 +27,25 @@ _ASKS: Final = {
 _SIGNS: Final = {"self_harm": "danger to themselves", "violence": "violence towards others", "victim": "their being a victim of violence"}
 
 
-def conversation_mode(scores: Scores, danger: str | None, category: str, intensity_level: str) -> dict[str, object]:
-    """Give the block of the latest user message; *danger* is the kind that makes it a crisis, if it is one."""
-    best = max(range(len(MODES)), key=scores.mode.__getitem__)
-    mode, confidence = MODES[best], scores.mode[best]
+def conversation_mode(asked: Sequence[float], concern: float, danger: str | None, category: str, intensity_level: str) -> dict[str, object]:
+    """Give the block of the latest user message.
+
+    Parameters
+    ----------
+    asked
+        Probability of each of ``MODES``.
+    concern
+        Probability of danger.
+    danger
+        The kind that makes it a crisis; None when it is none.
+    category, intensity_level
+        Of its emotion item.
+    """
+    best = max(range(len(MODES)), key=asked.__getitem__)
+    mode, confidence = MODES[best], asked[best]
     if danger is not None:
-        reasoning = f"Signs of {_SIGNS[danger]} (probability {scores.concern:.2f}): a person should read this message."
-        return _block("crisis_intervention", scores.concern, reasoning, "crisis", scores.concern)
+        reasoning = f"Signs of {_SIGNS[danger]} (probability {concern:.2f}): a person should read this message."
+        return _block("crisis_intervention", concern, reasoning, "crisis", concern)
     reasoning = f"The message asks {_ASKS[mode]} (probability {confidence:.2f}); {_feeling(category, intensity_level)}."
     if confidence < _CLEAR:
         return _block(mode, confidence, f"{reasoning[:-1]}; no mode stands out.", "core", 1 - confidence)

@@ -1,0 +1,129 @@
+"""``/v2/emotions/{context_id}``: HTTP in and out, no logic."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from pydantic_core import to_json
+
+from kaiko_server.analysis import routes as analysis
+from kaiko_server.contexts import service
+from kaiko_server.contexts.schemas import MAX_AFTER, MAX_PAGE, SCHEMAS, context_name, external_id, page
+from kaiko_server.contexts.service import Place
+from kaiko_server.errors import Code
+from kaiko_server.gate import openapi
+from kaiko_server.gate.record import record_of
+from kaiko_server.gate.replies import json_reply
+from kaiko_server.gate.route import BytesRoute
+from kaiko_server.parts import parts_of
+
+__all__ = ["SCHEMAS", "router"]
+
+router = APIRouter(prefix="/v2/emotions/{context_id}", tags=["Contexts"], route_class=BytesRoute)
+_PREFIX: Final = 3
+"""Where the context's id stands among the parts of a path that begins with a slash."""
+_ID: Final[dict[str, Any]] = {
+    "name": "context_id",
+    "in": "path",
+    "required": True,
+    "description": "Your name for the conversation: 1 to 128 bytes of UTF-8, percent-encoded (a `/` as `%2F`). It belongs to the key's "
+    "project and environment.",
+    "schema": {"type": "string", "minLength": 1},
+}
+_KNOWN: Final = (*openapi.KEYED, Code.CONTEXT_NOT_FOUND, Code.INVALID_CONTEXT_ID)
+
+
+def _described(*parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"security": openapi.SECURITY, "parameters": [_ID, *parameters]}
+
+
+def _whole(name: str, description: str, least: int, most: int) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": {"type": "integer", "minimum": least, "maximum": most}}
+
+
+@router.post(
+    "/analysis",
+    summary="Read the emotions of a conversation that is remembered",
+    response_class=Response,
+    responses=openapi.ok("The reading.", {"$ref": "#/components/schemas/AnalysisReply"})
+    | openapi.errors(*analysis.REFUSALS, Code.DUPLICATE_ID, Code.INVALID_CONTEXT_ID),
+    openapi_extra=analysis.BODY | _described(),
+)
+async def analyse(request: Request) -> Response:
+    """Read up to 100 messages, each in the light of those before it. Numbers and labels are kept, no text."""
+    place = _place(request)
+    asked = await analysis.asked_of(request)
+    parts = parts_of(request.scope)
+    lives = timedelta(hours=parts.settings.context_ttl_hours)
+    found = await service.analyse(parts.db, parts.model, place, asked, now=parts.clock(), lives=lives)
+    return analysis.answer(record_of(request.scope), asked, found)
+
+
+@router.get(
+    "",
+    summary="The latest state of a context",
+    response_class=Response,
+    responses=openapi.ok("The latest reading of each role.", {"$ref": "#/components/schemas/ContextState"}) | openapi.errors(*_KNOWN),
+    openapi_extra=_described(),
+)
+async def state(request: Request) -> Response:
+    """Give what was last read of each role, without texts: they were not kept."""
+    parts = parts_of(request.scope)
+    return json_reply(to_json(await service.state_of(parts.db, _place(request), parts.clock())))
+
+
+@router.get(  # the ids are taken from the path as it came, undecoded
+    "/message/{external_id}",  # noqa: FAST003 - see above
+    summary="The reading of one message",
+    response_class=Response,
+    responses=openapi.ok("Its reading.", {"$ref": "#/components/schemas/ContextState"}) | openapi.errors(*_KNOWN, Code.MESSAGE_NOT_FOUND),
+    openapi_extra=_described(
+        {"name": "external_id", "in": "path", "required": True, "description": "As it was sent.", "schema": {"type": "string"}}
+    ),
+)
+async def message(request: Request) -> Response:
+    """Give the reading of a message that was sent with this `externalId`."""
+    parts = parts_of(request.scope)
+    place, name = _place(request), external_id(_segments(request)[_PREFIX + 2])
+    return json_reply(to_json(await service.message_of(parts.db, place, name, parts.clock())))
+
+
+@router.get(
+    "/export",
+    summary="Everything held about a context",
+    response_class=Response,
+    responses=openapi.ok("All of it.", {"$ref": "#/components/schemas/ContextExport"}) | openapi.errors(*_KNOWN, Code.INVALID_VALUE),
+    openapi_extra=_described(
+        _whole("after", "`next` of the page before.", 0, MAX_AFTER), _whole("limit", "Messages of a page.", 1, MAX_PAGE)
+    ),
+)
+async def export(request: Request) -> Response:
+    """Give all that is held: there is no text in it, for none is kept."""
+    parts = parts_of(request.scope)
+    after, limit = page(dict(request.query_params))
+    return json_reply(to_json(await service.export(parts.db, _place(request), parts.clock(), after=after, limit=limit)))
+
+
+@router.delete(
+    "",
+    summary="Erase a context",
+    response_class=Response,
+    status_code=204,
+    responses=openapi.gone("It is erased, or never was.") | openapi.errors(*openapi.KEYED, Code.INVALID_CONTEXT_ID),
+    openapi_extra=_described(),
+)
+async def delete(request: Request) -> Response:
+    """Erase state and readings before this answers."""
+    await service.delete(parts_of(request.scope).db, _place(request))
+    return Response(status_code=204)
+
+
+def _segments(request: Request) -> list[bytes]:
+    raw: bytes = request.scope["raw_path"]
+    return raw.split(b"/")
+
+
+def _place(request: Request) -> Place:
+    caller = record_of(request.scope).caller
+    assert caller is not None  # the gate lets nobody else pass
+    return Place(caller.project_id, caller.environment, context_name(_segments(request)[_PREFIX]))

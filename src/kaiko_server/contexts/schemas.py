@@ -1,0 +1,134 @@
+"""What goes over the wire of the context routes; the analysis itself is described by ``analysis``."""
+
+import re
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from kaiko_server.engine.model import NAME
+from kaiko_server.errors import ApiError, Code
+
+MAX_NAME: Final = 128
+"""Bytes of a context's id."""
+MAX_EXTERNAL_ID: Final = 255
+"""Bytes."""
+RESERVED: Final = frozenset({"analysis", "batch-analysis", "analyse", "batch-analyse", "message", "models"})
+"""Words that are parts of routes, or were: a client that forgot the id would otherwise make a context of that name."""
+MAX_PAGE: Final = 1000
+MAX_AFTER: Final = 2**53 - 1
+"""What every client can count to."""
+_WHOLE: Final = re.compile(r"[0-9]{1,16}")
+_STRING: Final[dict[str, Any]] = {"type": "string"}
+_COUNT: Final[dict[str, Any]] = {"type": "integer", "minimum": 0}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def context_name(segment: bytes) -> bytes:
+    """Give the context's id out of its *segment* of the path, percent-encoded as it came.
+
+    Raises
+    ------
+    ApiError
+        ``INVALID_CONTEXT_ID``.
+    """
+    name = unquote_to_bytes(segment)
+    if not 0 < len(name) <= MAX_NAME or _decoded(name) is None or name.decode() in RESERVED:
+        raise ApiError(Code.INVALID_CONTEXT_ID, param="context_id")
+    return name
+
+
+def external_id(segment: bytes) -> bytes:
+    """Give the message's id out of its *segment* of the path; one that no message can have names none.
+
+    Raises
+    ------
+    ApiError
+        ``MESSAGE_NOT_FOUND``.
+    """
+    name = unquote_to_bytes(segment)
+    if not 0 < len(name) <= MAX_EXTERNAL_ID or _decoded(name) is None:
+        raise ApiError(Code.MESSAGE_NOT_FOUND)
+    return name
+
+
+def _decoded(name: bytes) -> str | None:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def page(query: dict[str, str]) -> tuple[int, int]:
+    """Give after which message a page begins, and how many it holds at most.
+
+    Raises
+    ------
+    ApiError
+        ``INVALID_VALUE``, naming the parameter.
+    """
+    after, limit = query.get("after", "0"), query.get("limit", str(MAX_PAGE))
+    for name, value, least, most in (("after", after, 0, MAX_AFTER), ("limit", limit, 1, MAX_PAGE)):
+        if not _WHOLE.fullmatch(value) or not least <= int(value) <= most:
+            raise ApiError(Code.INVALID_VALUE, f"`{name}` must be a whole number from {least} to {most}.", param=name)
+    return int(after), int(limit)
+
+
+_ITEMS: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {role: _ref("KeptItem") for role in ("user", "assistant", "system")},
+    "description": "Role → its latest item, without the text: it was not kept.",
+}
+_HEAD: Final[dict[str, Any]] = {
+    "model": {"const": NAME},
+    "context_id": _STRING,
+    "context_message_count": _COUNT,
+    "usage": {"type": "object"},
+}
+
+
+def _block(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+SCHEMAS: Final[dict[str, Any]] = {
+    "ContextState": {
+        "type": "object",
+        "required": ["object", "model", "emotions", "metadata", "context_id", "context_message_count", "usage"],
+        "properties": {
+            "object": {"const": "emotions.state"},
+            "emotions": _ITEMS,
+            "metadata": {"type": "object", "properties": {"context_id": _STRING, "message_id": _STRING}},
+            "conversationMode": _ref("ConversationMode"),
+        }
+        | _HEAD,
+    },
+    "ContextExport": {
+        "type": "object",
+        "required": ["object", "model", "emotions", "context_id", "context_message_count", "created_at", "expires_at", "messages"],
+        "properties": {
+            "object": {"const": "emotions.export"},
+            "emotions": _ITEMS,
+            "created_at": {"type": "string", "format": "date-time"},
+            "expires_at": {"type": "string", "format": "date-time", "description": "When all of it is forgotten, unless a message comes."},
+            "conversation": {
+                "type": "array",
+                "items": {"type": "object"},
+                "description": "What the next reading needs of the last user messages: times, hostility, danger, modes.",
+            },
+            "messages": {
+                "type": "array",
+                "items": _block(
+                    externalId=_STRING,
+                    role=_STRING,
+                    timestamp={"type": "string", "format": "date-time"},
+                    emotions=_ref("KeptItem"),
+                ),
+                "description": "In the order in which they came; of messages without an external id no reading is kept.",
+            },
+            "next": _COUNT | {"description": "Where the next page begins: send it as `after`. Absent on the last page."},
+        }
+        | _HEAD,
+    },
+}

@@ -1,0 +1,104 @@
+"""The context routes over HTTP, against the contract's sections 2 and 8."""
+
+import json
+import signal
+from urllib.parse import quote
+
+import pytest
+
+from tests.live import Server, kaiko
+
+HELLO = {"model": "emotion-v2", "messages": [{"content": "hello", "externalId": "m1"}]}
+
+
+def at(name, rest=""):
+    return f"/v2/emotions/{quote(name, safe='')}{rest}"
+
+
+@pytest.mark.parametrize("name", ["user-42", "a/b", "käthe 😀", "%2F", "a%b", "..", "a?b#c", " ", "\0", "x" * 128, "ö" * 64, "analysis/"])
+def test_any_name_is_its_own_context(server, name):
+    """1 to 128 bytes of UTF-8, percent-encoded, slashes included: each is a context of its own, on every route."""
+    reply = server.request("POST", at(name, "/analysis"), HELLO)
+    assert reply.status == 200, reply.body
+    assert (reply.json["context_id"], reply.json["context_message_count"]) == (name, 1)
+    for path in ("", "/message/m1", "/export"):
+        assert server.request("GET", at(name, path)).json["context_id"] == name
+    gone = server.request("DELETE", at(name))
+    assert (gone.status, gone.body) == (204, b"")
+    assert server.request("GET", at(name)).error["code"] == "context_not_found"
+
+
+@pytest.mark.parametrize(
+    "segment",
+    ["x" * 129, "%C3", "%ff%fe", *("analysis", "batch-analysis", "analyse", "batch-analyse", "message", "models")],
+)
+@pytest.mark.parametrize(
+    ("method", "rest"), [("POST", "/analysis"), ("GET", ""), ("GET", "/export"), ("GET", "/message/m1"), ("DELETE", "")]
+)
+def test_names_that_are_refused(server, segment, method, rest):
+    """Too long, not UTF-8, or a word of the routes: 422 `invalid_context_id`, and `param` says what."""
+    reply = server.request(method, f"/v2/emotions/{segment}{rest}", HELLO if method == "POST" else None)
+    assert reply.status == 422, reply.body
+    assert (reply.error["code"], reply.error["param"]) == ("invalid_context_id", "context_id")
+
+
+def test_an_encoded_name_is_the_same_name(server):
+    """However a name is percent-encoded, it is the same context."""
+    server.request("POST", "/v2/emotions/p%6Cain/analysis", HELLO)
+    assert server.request("GET", "/v2/emotions/plain").json["context_id"] == "plain"
+    assert server.request("GET", "/v2/emotions/%70lain/message/%6d1").status == 200
+
+
+def test_a_slash_in_an_external_id(server):
+    """An external id may hold a slash as well."""
+    asked = {"model": "emotion-v2", "messages": [{"content": "hello", "externalId": "a/b"}]}
+    server.request("POST", at("slashes", "/analysis"), asked)
+    assert server.request("GET", at("slashes", "/message/a%2Fb")).json["metadata"]["message_id"] == "a/b"
+    assert server.request("GET", at("slashes", "/message/a/b")).error["code"] == "route_not_found"
+    assert server.request("GET", at("slashes", "/message/%FF")).error["code"] == "message_not_found"
+
+
+@pytest.mark.parametrize(
+    ("method", "rest"), [("POST", "/analysis"), ("GET", ""), ("GET", "/export"), ("GET", "/message/m1"), ("DELETE", "")]
+)
+def test_a_key_is_needed(server, method, rest):
+    """No context without a key, whatever its name."""
+    for name in ("x", "analysis", "%FF"):
+        reply = server.request(method, f"/v2/emotions/{name}{rest}", HELLO if method == "POST" else None, key=None)
+        assert reply.error["code"] == "invalid_api_key"
+
+
+def test_contexts_belong_to_project_and_environment(server):
+    """Over HTTP too, a key of another environment or project sees another context under the same id, and erases nothing of ours."""
+    server.request("POST", at("mine", "/analysis"), HELLO)
+    for wish in (["--environment", "test"], ["--project", "another"]):
+        made = json.loads(kaiko("keys", "create", "--json", *wish, data_dir=server.data_dir).stdout)
+        for path in ("", "/message/m1", "/export"):
+            assert server.request("GET", at("mine", path), key=made["key"]).error["code"] == "context_not_found"
+        assert server.request("DELETE", at("mine"), key=made["key"]).status == 204
+    assert server.request("GET", at("mine")).json["context_message_count"] == 1
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "after=-1", "after=1e3", "limit=", "after=99999999999999999999"])
+def test_pages_that_are_refused(server, query):
+    """`after` and `limit` are whole numbers in their range; what is wrong is named."""
+    server.request("POST", at("pages", "/analysis"), HELLO)
+    reply = server.request("GET", at("pages", f"/export?{query}"))
+    assert (reply.status, reply.error["param"]) == (422, query.split("=")[0])
+
+
+def test_a_conversation_survives_the_server(tmp_path):
+    """What was acknowledged is there after a kill, and what was erased is in no file after the server has ended."""
+    first = Server(tmp_path / "var")
+    for name in ("kept", "erased-and-not-to-be-found"):
+        assert first.request("POST", at(name, "/analysis"), HELLO).status == 200
+    first.stop(signal.SIGKILL)
+    second = Server(tmp_path / "var", KAIKO_LOG_LEVEL="debug")
+    second.key = first.key
+    assert second.request("GET", at("kept")).json["context_message_count"] == 1
+    second.request("DELETE", at("erased-and-not-to-be-found"))
+    metrics = second.request("GET", "/metrics").body
+    second.stop()
+    for place, content in (second.written() | {"metrics": metrics}).items():
+        assert b"erased-and-not" not in content, place
+        assert b"kept" not in content or place.name == "kaiko.db", place

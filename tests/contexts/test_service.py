@@ -1,0 +1,235 @@
+"""Contexts on a real database of each kind, with the real model and a clock that is set by hand."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from kaiko_server.analysis.schemas import AnalysisRequest
+from kaiko_server.contexts import service
+from kaiko_server.contexts.service import Place
+from kaiko_server.engine.batcher import Batcher
+from kaiko_server.engine.onnx import OnnxSession
+from kaiko_server.errors import ApiError, Code
+from kaiko_server.projects.service import ensure_project
+
+pytestmark = pytest.mark.anyio
+DAY = timedelta(hours=24)
+
+
+@pytest.fixture(scope="module")
+async def model(anyio_backend):  # noqa: ARG001 - makes this an anyio fixture
+    """The shipped model."""
+    batcher = Batcher(OnnxSession.load(threads=1), queue_texts=2000, batch_tokens=512)
+    batcher.start()
+    yield batcher
+    await batcher.close()
+
+
+class Talk:
+    """One context, spoken to."""
+
+    def __init__(self, db, model, clock, place):
+        self.db, self.model, self.clock, self.place = db, model, clock, place
+
+    async def say(self, *messages):
+        asked = AnalysisRequest.model_validate({"model": "emotion-v2", "messages": list(messages)}, context={"now": self.clock()})
+        found = await service.analyse(self.db, self.model, self.place, asked, now=self.clock(), lives=DAY)
+        return found.reply
+
+    async def state(self):
+        return await service.state_of(self.db, self.place, self.clock())
+
+    async def message(self, name):
+        return await service.message_of(self.db, self.place, name.encode(), self.clock())
+
+    async def export(self, **page):
+        return await service.export(self.db, self.place, self.clock(), **({"after": 0, "limit": 1000} | page))
+
+
+@pytest.fixture
+async def talk(db, model, clock):
+    project = await ensure_project(db, "default", clock)
+    return Talk(db, model, clock, Place(project.id, "live", "käthe/1".encode()))
+
+
+def text(value, **more):
+    return {"content": value} | more
+
+
+async def refusal(work):
+    with pytest.raises(ApiError) as caught:
+        await work
+    return caught.value
+
+
+async def test_memory_of_a_conversation(talk):
+    """Messages are counted, the latest of each role is the state, and no text is in it."""
+    first = await talk.say(text("I got the job! I can't stop smiling."), text("Congratulations!", role="assistant"))
+    assert (first["context_id"], first["context_message_count"], first["metadata"]) == ("käthe/1", 2, {"context_id": "käthe/1"})
+    second = await talk.say(text("Now I'm terrified of the first day."))
+    assert second["context_message_count"] == 3
+    state = await talk.state()
+    assert (state["object"], state["context_message_count"]) == ("emotions.state", 3)
+    assert state["emotions"]["user"]["category"] == "fear"
+    assert state["emotions"]["assistant"]["category"] == "joy"
+    assert not {"text", "coverage"} & {key for item in state["emotions"].values() for key in item}
+    assert state["conversationMode"] == second["conversationMode"]
+
+
+async def test_late_messages_go_where_they_belong(talk, clock):
+    """A message that was said before the newest does not become the state, whatever the order of arrival."""
+    now = clock()
+    early, late = ((now - timedelta(minutes=m)).isoformat() for m in (50, 10))
+    await talk.say(text("I'm so happy today!", timestamp=late))
+    await talk.say(text("I'm furious with him.", timestamp=early))
+    assert (await talk.state())["emotions"]["user"]["category"] == "joy"
+    await talk.say(text("I miss her so much.", timestamp=now.isoformat()), text("ok", timestamp=early))
+    assert (await talk.state())["emotions"]["user"]["category"] == "sadness"
+    assert (await talk.state())["context_message_count"] == 4
+
+
+async def test_the_same_message_again(talk):
+    """Sent again, a message is told as it was first read and not counted; other content under its id is refused whole."""
+    first = await talk.say(text("I got the job!", externalId="m1"))
+    again = await talk.say(text("I got the job!", externalId="m1"))
+    assert again["emotions"] == first["emotions"]
+    assert again["context_message_count"] == 1
+    error = await refusal(talk.say(text("something new"), text("I lost the job!", externalId="m1")))
+    assert (error.code, error.param) == (Code.DUPLICATE_ID, "messages[1].externalId")
+    assert (await refusal(talk.say(text("I got the job!", externalId="m1", role="assistant")))).code is Code.DUPLICATE_ID
+    assert (await talk.state())["context_message_count"] == 1
+    both = await talk.say(text("twice", externalId="m2"), text("twice", externalId="m2"))
+    assert both["context_message_count"] == 2
+    assert (await refusal(talk.say(text("a", externalId="m3"), text("b", externalId="m3")))).code is Code.DUPLICATE_ID
+
+
+async def test_one_message(talk):
+    """A message is found under its id, with the emotions of its role alone."""
+    said = await talk.say(text("Thank you so much!", externalId="a/ö"), text("You're welcome.", role="assistant", externalId="b"))
+    found = await talk.message("a/ö")
+    assert found["metadata"] == {"context_id": "käthe/1", "message_id": "a/ö"}
+    assert set(found["emotions"]) == {"user"}
+    assert found["emotions"]["user"]["valence"] == said["emotions"]["user"]["valence"]
+    assert (await refusal(talk.message("c"))).code is Code.MESSAGE_NOT_FOUND
+
+
+async def test_hostility_goes_on_over_requests(talk, clock):
+    """Counts of hostile messages go on from request to request, and a calm message ends them."""
+    counts = []
+    for value in ("You are a worthless idiot.", "You're pathetic, you disgust me.", "The meeting is at 3 pm in room 204."):
+        clock.move(60)
+        counts.append((await talk.say(text(value)))["emotions"]["user"]["hostilityState"])
+    assert [c["escalationCount"] for c in counts] == [1, 2, 0]
+    assert counts[2]["deEscalationDetected"]
+    assert counts[2]["recommendedResponse"] == "normal"
+    assert counts[1]["lastEscalation"] == "2026-06-01T12:02:00Z"
+
+
+async def test_a_crisis_stays_in_the_state(talk):
+    """A message of danger is still what the conversation is about when "ok thanks" follows it."""
+    await talk.say(text("I don't want to be alive anymore."))
+    reply = await talk.say(text("ok thanks"))
+    assert reply["conversationMode"]["crisisDetected"]
+    assert "safety" not in reply["emotions"]["user"]
+
+
+async def test_expiry(talk, clock):
+    """From 24 hours after the last message on nothing is there, before anything was swept; then it begins anew."""
+    await talk.say(text("hello", externalId="m1"))
+    clock.move(23 * 3600)
+    await talk.say(text("still here"))
+    clock.move(24 * 3600 - 1)
+    assert (await talk.state())["context_message_count"] == 2
+    clock.move(1)
+    for work in (talk.state(), talk.message("m1"), talk.export()):
+        assert (await refusal(work)).code is Code.CONTEXT_NOT_FOUND
+    fresh = await talk.say(text("other words", externalId="m1"))
+    assert fresh["context_message_count"] == 1
+    assert len((await talk.export())["messages"]) == 1
+
+
+async def rows(db, table):
+    found = await db.read(lambda connection: connection.fetch(f"SELECT * FROM {table}"))
+    return [dict(row) for row in found]
+
+
+async def test_the_sweeper_removes_what_has_expired(talk, clock, db):
+    """Expired contexts leave no row; others stay."""
+    await talk.say(text("hello", externalId="m1"))
+    clock.move(12 * 3600)
+    other = Talk(db, talk.model, clock, Place(talk.place.project_id, "live", b"other"))
+    await other.say(text("hello", externalId="m1"))
+    clock.move(12 * 3600)
+    assert await service.sweep(db, clock) == 1
+    assert [row["name"] for row in await rows(db, "contexts")] == [b"other"]
+    assert len(await rows(db, "context_messages")) == 1
+    assert await service.sweep(db, clock) == 0
+
+
+async def test_erasing(talk, db):
+    """After DELETE nothing of the context is in any table; erasing again, or what never was, is harmless."""
+    await talk.say(text("hello", externalId="m1"), text("there", role="assistant"))
+    for _ in range(2):
+        await service.delete(db, talk.place)
+        assert (await refusal(talk.state())).code is Code.CONTEXT_NOT_FOUND
+        assert await rows(db, "contexts") == await rows(db, "context_messages") == []
+    assert (await talk.say(text("again", externalId="m1")))["context_message_count"] == 1
+
+
+async def test_contexts_of_others_are_others(talk, db, clock):
+    """The same id under another project or environment is another context, on every way in."""
+    elsewhere = await ensure_project(db, "elsewhere", clock)
+    places = [talk.place, Place(talk.place.project_id, "test", talk.place.name), Place(elsewhere.id, "live", talk.place.name)]
+    talks = [Talk(db, talk.model, clock, place) for place in places]
+    await talks[0].say(text("hello", externalId="m1"))
+    for other in talks[1:]:
+        for work in (other.state(), other.message("m1"), other.export()):
+            assert (await refusal(work)).code is Code.CONTEXT_NOT_FOUND
+        assert (await other.say(text("other words", externalId="m1")))["context_message_count"] == 1
+        await service.delete(db, other.place)
+    assert (await talks[0].state())["context_message_count"] == 1
+
+
+async def test_export_holds_all(talk):
+    """The export pages through every kept reading, in the order of arrival, and says until when it is kept."""
+    for start in range(0, 30, 10):
+        await talk.say(*(text(f"message number {n}", externalId=f"m{n}") for n in range(start, start + 10)))
+    seen, after = [], 0
+    while True:
+        page = await talk.export(after=after, limit=7)
+        seen += [m["externalId"] for m in page["messages"]]
+        if "next" not in page:
+            break
+        after = page["next"]
+    assert seen == [f"m{n}" for n in range(30)]
+    assert page["expires_at"] == "2026-06-02T12:00:00Z"
+    assert "message number" not in str(page)
+
+
+async def test_no_word_of_a_text_is_kept(talk, db):
+    """No column of any table holds a text, a piece or an unkeyed digest of one."""
+    canary = "zanzibar quokka marmalade"
+    await talk.say(text(canary, externalId="m1"), text(canary, role="assistant"))
+    everything = str([await rows(db, table) for table in ("contexts", "context_messages", "projects", "keys")])
+    assert not any(word in everything for word in canary.split())
+
+
+async def test_many_at_once_lose_nothing(talk):
+    """Eight clients writing to one context: every message is counted once, every number given once."""
+
+    async def client(k):
+        for n in range(10):
+            await talk.say(text("I'm so proud of you.", externalId=f"{k}-{n}"))
+
+    await asyncio.gather(*(client(k) for k in range(8)))
+    exported = await talk.export()
+    assert exported["context_message_count"] == 80
+    assert len({m["externalId"] for m in exported["messages"]}) == 80
+
+
+async def test_the_same_message_at_once(talk):
+    """One message sent ten times at the same moment is one message."""
+    replies = await asyncio.gather(*(talk.say(text("I'm so proud of you.", externalId="m")) for _ in range(10)))
+    assert {r["context_message_count"] for r in replies} == {1}
+    assert len((await talk.export())["messages"]) == 1
