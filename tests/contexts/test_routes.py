@@ -1,7 +1,9 @@
 """The context routes over HTTP, against the contract's sections 2 and 8."""
 
+import http.client
 import json
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
@@ -102,3 +104,74 @@ def test_a_conversation_survives_the_server(tmp_path):
     for place, content in (second.written() | {"metrics": metrics}).items():
         assert b"erased-and-not" not in content, place
         assert b"kept" not in content or place.name == "kaiko.db", place
+
+
+def test_a_second_server_on_one_folder_is_refused(server):
+    """Two servers on one data directory: the second says so in one line, and how several can share; the command line works beside it."""
+    refused = kaiko("serve", "--port", "0", data_dir=server.data_dir)
+    assert refused.returncode == 1
+    assert "another server runs on" in refused.stderr
+    assert "KAIKO_DATABASE_URL" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert kaiko("keys", "list", data_dir=server.data_dir).returncode == 0
+
+
+def talk(server, key, client, count):
+    """Send *count* messages one after the other; give the ids of those that were acknowledged. Ends when the server is gone."""
+    kept = []
+    for n in range(count):
+        name = f"{client}-{n}"
+        asked = {"model": "emotion-v2", "messages": [{"content": "I'm so proud of you.", "externalId": name}]}
+        try:
+            if server.request("POST", at("crowd", "/analysis"), asked, key=key).status == 200:
+                kept.append(name)
+        except (OSError, http.client.HTTPException):
+            break
+    return kept
+
+
+def everything(server, key):
+    """The context's count and all its messages' ids, page by page."""
+    names, after = [], 0
+    while True:
+        page = server.request("GET", at("crowd", f"/export?after={after}&limit=100"), key=key).json
+        names += [m["externalId"] for m in page["messages"]]
+        if "next" not in page:
+            return page["context_message_count"], names
+        after = page["next"]
+
+
+@pytest.mark.anyio
+async def test_two_servers_lose_nothing(postgres, tmp_path):
+    """Eight clients write to one context through two servers on one PostgreSQL: every message is there once."""
+    environment = {"KAIKO_DATABASE_URL": await postgres.fresh(), "KAIKO_PEPPER": "a pepper that both servers are given, 32+"}
+    servers = [Server(tmp_path / name, **environment) for name in ("one", "two")]
+    try:
+        key = json.loads(kaiko("keys", "create", "--json", **environment).stdout)["key"]
+        with ThreadPoolExecutor(8) as clients:
+            kept = list(clients.map(lambda k: talk(servers[k % 2], key, k, 25), range(8)))
+        assert [len(names) for names in kept] == [25] * 8
+        count, names = everything(servers[0], key)
+        assert count == len(names) == 200
+        assert set(names) == {name for some in kept for name in some}
+    finally:
+        for server in servers:
+            server.stop()
+
+
+@pytest.mark.parametrize("after", [20, 90])
+def test_what_was_acknowledged_survives_a_kill(tmp_path, after):
+    """A server that is killed in the middle of eight clients' messages has kept each that it acknowledged, and none twice."""
+    first = Server(tmp_path / "var")
+    with ThreadPoolExecutor(9) as clients:
+        running = [clients.submit(talk, first, first.key, k, 1000) for k in range(8)]
+        while first.request("GET", at("crowd")).json.get("context_message_count", 0) < after:
+            """Not yet."""
+        first.stop(signal.SIGKILL)
+        kept = [name for future in running for name in future.result()]
+    second = Server(tmp_path / "var")
+    count, names = everything(second, first.key)
+    assert len(names) == len(set(names)) == count
+    assert set(kept) <= set(names)
+    assert len(kept) >= after
+    second.stop()

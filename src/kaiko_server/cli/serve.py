@@ -4,14 +4,17 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 
-from kaiko_server.cli.common import data_dir, database, now, run, settings_of
+from kaiko_server.cli.common import data_dir, database, now, one_line, run, settings_of
 from kaiko_server.keys.service import create_key, list_keys, load_pepper
 from kaiko_server.serve import run as run_server
 from kaiko_server.settings import Settings, load
+from kaiko_server.store.files import only_server
 
 _TRY = '{"model": "emotion-v2", "messages": [{"content": {"text": "I got the job!"}}]}'
 
@@ -24,8 +27,23 @@ _TRY = '{"model": "emotion-v2", "messages": [{"content": {"text": "I got the job
 def command(host: str | None, port: int | None, workers: int | None, data_dir: Path | None) -> None:
     """Run the server until it is told to stop; SIGTERM lets requests in flight finish."""
     settings = settings_of(host=host, port=port, workers=workers, data_dir=data_dir)
-    key, any_key = run(_first_key(settings))
-    sys.exit(run_server(settings, ready=lambda url: _welcome(url, key, any_key=any_key, settings=settings)))
+    with _alone(settings):
+        key, any_key = run(_first_key(settings))
+        sys.exit(run_server(settings, ready=lambda url: _welcome(url, key, any_key=any_key, settings=settings)))
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Refuse to be the second server on one data directory: each would remember keys and conversations for itself."""
+    with ExitStack() as held:
+        if not settings.database_url:
+            with one_line():
+                try:
+                    held.enter_context(only_server(settings.data_dir))
+                except BlockingIOError:
+                    message = f"another server runs on {settings.data_dir}: stop it, or give both a PostgreSQL (KAIKO_DATABASE_URL)"
+                    raise ValueError(message) from None
+        yield
 
 
 async def _first_key(settings: Settings) -> tuple[str | None, bool]:

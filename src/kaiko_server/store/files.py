@@ -51,6 +51,24 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def only_server(folder: Path) -> Iterator[None]:
+    """Hold *folder* as the only server on it, whose other processes and the command line may use it too; the lock ends with the process.
+
+    Raises
+    ------
+    BlockingIOError
+        Another server has it.
+    """
+    make_private_folder(folder)
+    descriptor = os.open(folder / "serving", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _sync_folder(folder: Path) -> None:
     # A new name is lost with the power, however well its content was synced, unless its folder is synced too.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
