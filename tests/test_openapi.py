@@ -36,6 +36,7 @@ def test_every_route_is_described(server):
         ("POST", "/v2/emotions/analysis"), ("POST", "/v2/emotions/batch-analysis"), ("GET", "/v2/models"),
         ("POST", "/v2/emotions/{context_id}/analysis"), ("GET", "/v2/emotions/{context_id}"), ("DELETE", "/v2/emotions/{context_id}"),
         ("GET", "/v2/emotions/{context_id}/message/{external_id}"), ("GET", "/v2/emotions/{context_id}/export"),
+        ("GET", "/v2/emotions/{context_id}/trajectory"),
         ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"),
     }  # fmt: skip
     for path, entry in document["paths"].items():

@@ -35,6 +35,7 @@ from kaiko_server.parts import Parts
 from kaiko_server.settings import Settings, SettingsError
 from kaiko_server.store.db import Database, StoreError
 from kaiko_server.store.opening import open_database
+from kaiko_server.trajectory import schemas as trajectory_schemas
 
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 """FastAPI would record paths and the messages of exceptions, which can hold a client's words; metrics and logs are the gate's."""
@@ -86,7 +87,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.extend(routes)
     app.state.settings, app.state.traffic, app.state.metrics, app.state.log = settings, traffic, metrics, log
     app.state.failure = None
-    document = openapi.document(app.title, app.version, routes, analysis.SCHEMAS | contexts.SCHEMAS | models.SCHEMAS | health.SCHEMAS)
+    document = openapi.document(
+        app.title, app.version, routes, analysis.SCHEMAS | contexts.SCHEMAS | trajectory_schemas.SCHEMAS | models.SCHEMAS | health.SCHEMAS
+    )
     app.openapi = lambda: document  # type: ignore[method-assign]
     return app
 
@@ -113,18 +116,18 @@ async def _open(app: FastAPI, stack: AsyncExitStack) -> None:
     stack.push_async_callback(model.close)
     keys = Verifier(db, load_pepper(settings), _now)
     app.state.parts = Parts(settings=settings, db=db, model=model, keys=keys, clock=_now)
-    sweeping = asyncio.create_task(_sweep(db, app.state.log))
+    sweeping = asyncio.create_task(_sweep(db, app.state.log, contexts_service.Lives.of(settings)))
     stack.push_async_callback(_stop, sweeping)
     traffic: Traffic = app.state.traffic
     metrics: Metrics = app.state.metrics
     metrics.watch(in_flight=lambda: traffic.in_flight, model_ready=lambda: model.ready)
 
 
-async def _sweep(db: Database, log: logs.Log) -> None:
+async def _sweep(db: Database, log: logs.Log, lives: contexts_service.Lives) -> None:
     """Take what has expired off the disk, for as long as the server runs."""
     while True:
         try:
-            removed = await contexts_service.sweep(db, _now)
+            removed = await contexts_service.sweep(db, _now, lives)
         except StoreError as error:
             log.warning("sweeping failed", error=type(error).__name__)
         else:

@@ -26,6 +26,8 @@ class Settings:
     port: int = _setting(8000, "Port to listen on; 0 takes a free one.")
     data_dir: Path = _setting(Path("var"), "Folder of the database and, in development, the pepper.")
     context_ttl_hours: float = _setting(24.0, "Hours after its last message at which the state of a context is forgotten.")
+    context_points_days: float = _setting(90.0, "Days that the points of a context's trajectory are kept.")
+    context_strict: bool = _setting(False, "Points live no longer than the state: when that is forgotten, all of the context is.")
     database_url: str | None = _setting(
         None, "`postgresql://user:password@host:5432/database`: PostgreSQL, for several servers on the same data. Without it, SQLite."
     )
@@ -84,6 +86,7 @@ def _parse(name: str, text: str, default: object) -> object:
 _MIN_PEPPER = 32
 _ABOVE_0 = (
     "context_ttl_hours",
+    "context_points_days",
     "workers",
     "database_connections",
     "batch_tokens",

@@ -7,14 +7,15 @@ import pytest
 
 from kaiko_server.analysis.schemas import AnalysisRequest
 from kaiko_server.contexts import service
-from kaiko_server.contexts.service import Place
+from kaiko_server.contexts.schemas import points_asked
+from kaiko_server.contexts.service import Lives, Place
 from kaiko_server.engine.batcher import Batcher
 from kaiko_server.engine.onnx import OnnxSession
 from kaiko_server.errors import ApiError, Code
 from kaiko_server.projects.service import ensure_project
 
 pytestmark = pytest.mark.anyio
-DAY = timedelta(hours=24)
+LIVES = Lives(timedelta(hours=24), timedelta(days=90), strict=False)
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +35,17 @@ class Talk:
 
     async def say(self, *messages):
         asked = AnalysisRequest.model_validate({"model": "emotion-v2", "messages": list(messages)}, context={"now": self.clock()})
-        found = await service.analyse(self.db, self.model, self.place, asked, now=self.clock(), lives=DAY)
+        found = await service.analyse(self.db, self.model, self.place, asked, now=self.clock(), lives=LIVES)
         return found.reply
 
     async def state(self):
-        return await service.state_of(self.db, self.place, self.clock())
+        return await service.state_of(self.db, self.place, self.clock(), LIVES)
 
     async def message(self, name):
-        return await service.message_of(self.db, self.place, name.encode(), self.clock())
+        return await service.message_of(self.db, self.place, name.encode(), self.clock(), LIVES)
 
     async def export(self, **page):
-        return await service.export(self.db, self.place, self.clock(), **({"after": 0, "limit": 1000} | page))
+        return await service.export(self.db, self.place, self.clock(), LIVES, **({"after": 0, "limit": 1000} | page))
 
 
 @pytest.fixture
@@ -155,16 +156,55 @@ async def rows(db, table):
 
 
 async def test_the_sweeper_removes_what_has_expired(talk, clock, db):
-    """Expired contexts leave no row; others stay."""
+    """A state that has expired leaves no reading and no key of its digests; its points stay until they expire too."""
     await talk.say(text("hello", externalId="m1"))
     clock.move(12 * 3600)
     other = Talk(db, talk.model, clock, Place(talk.place.project_id, "live", b"other"))
     await other.say(text("hello", externalId="m1"))
     clock.move(12 * 3600)
-    assert await service.sweep(db, clock) == 1
-    assert [row["name"] for row in await rows(db, "contexts")] == [b"other"]
+    assert await service.sweep(db, clock, LIVES) == 1
+    swept, alive = sorted(await rows(db, "contexts"), key=lambda row: row["name"])
+    assert (swept["state"], swept["message_count"], bytes(swept["digest_key"])) == ("{}", 0, bytes(32))
+    assert alive["message_count"] == 1
     assert len(await rows(db, "context_messages")) == 1
-    assert await service.sweep(db, clock) == 0
+    assert len(await rows(db, "points")) == 2
+    assert await service.sweep(db, clock, LIVES) == 0
+    clock.move(90 * 24 * 3600)
+    assert await service.sweep(db, clock, LIVES) == 2
+    assert [await rows(db, table) for table in ("contexts", "context_messages", "points", "tallies")] == [[]] * 4
+
+
+async def test_strictly_nothing_outlives_the_state(talk, clock, db):
+    """In strict mode points die with the state, for readers at once and on the disk with the next sweep or message."""
+    strict = Lives(LIVES.state, LIVES.points, strict=True)
+    for ends in ("message", "sweep"):
+        await talk.say(text("hello"))
+        clock.move(24 * 3600)
+        with pytest.raises(ApiError):
+            await service.points_of(db, talk.place, clock(), strict, points_asked({}))
+        if ends == "sweep":
+            await service.sweep(db, clock, strict)
+            assert await rows(db, "points") == await rows(db, "contexts") == []
+        else:
+            asked = AnalysisRequest.model_validate({"model": "emotion-v2", "messages": [text("again")]}, context={"now": clock()})
+            reply = (await service.analyse(db, talk.model, talk.place, asked, now=clock(), lives=strict)).reply
+            assert reply["trajectory"]["baseline"]["dataPointCount"] == 0
+            assert len(await rows(db, "points")) == 1
+
+
+async def test_the_arc_outlives_the_state(talk, clock, db):
+    """Two days later the count begins anew, and the baseline still knows the points of before."""
+    for value in ("I'm so happy today!", "I miss her so much.", "I'm furious with him."):
+        await talk.say(text(value))
+        clock.move(60)
+    clock.move(48 * 3600)
+    reply = await talk.say(text("I got the job!"), text("Well done!", role="assistant"))
+    assert reply["context_message_count"] == 2
+    assert reply["trajectory"]["baseline"]["dataPointCount"] == 3
+    assert (await talk.state())["trajectory"] == reply["trajectory"]
+    told = await service.points_of(db, talk.place, clock(), LIVES, points_asked({}))
+    assert [p["category"] for p in told["points"][:3]] == ["joy", "sadness", "anger"]
+    assert [p["role"] for p in told["points"]] == ["user"] * 4 + ["assistant"]
 
 
 async def test_erasing(talk, db):
@@ -173,7 +213,7 @@ async def test_erasing(talk, db):
     for _ in range(2):
         await service.delete(db, talk.place)
         assert (await refusal(talk.state())).code is Code.CONTEXT_NOT_FOUND
-        assert await rows(db, "contexts") == await rows(db, "context_messages") == []
+        assert [await rows(db, table) for table in ("contexts", "context_messages", "points", "tallies")] == [[]] * 4
     assert (await talk.say(text("again", externalId="m1")))["context_message_count"] == 1
 
 
@@ -211,7 +251,7 @@ async def test_no_word_of_a_text_is_kept(talk, db):
     """No column of any table holds a text, a piece or an unkeyed digest of one."""
     canary = "zanzibar quokka marmalade"
     await talk.say(text(canary, externalId="m1"), text(canary, role="assistant"))
-    everything = str([await rows(db, table) for table in ("contexts", "context_messages", "projects", "keys")])
+    everything = str([await rows(db, table) for table in ("contexts", "context_messages", "points", "tallies", "projects", "keys")])
     assert not any(word in everything for word in canary.split())
 
 

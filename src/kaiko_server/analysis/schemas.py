@@ -114,6 +114,7 @@ class Params(_Wire):
     granularity: Literal["core", "detailed", "basic"] = "core"
     sensitivity: Annotated[float, Field(ge=0, le=1)] = 0.5
     explain: bool = False
+    window: Literal["week", "month", "quarter"] = "month"
 
     def echo(self) -> dict[str, object]:
         """Give what the client said and we act upon."""
@@ -228,6 +229,12 @@ _REQUEST_SCHEMAS: Final[dict[str, Any]] = {
                 "type": "boolean",
                 "default": False,
                 "description": "Adds `evidence` to each item; costs up to 12 more readings a text.",
+            },
+            "window": {
+                "type": "string",
+                "enum": ["week", "month", "quarter"],
+                "default": "month",
+                "description": "In a context: over how long the baseline reaches back (7, 30 or 90 days).",
             },
         },
     },
@@ -388,6 +395,10 @@ SCHEMAS: Final[dict[str, Any]] = _REQUEST_SCHEMAS | {
             },
             "conversationMode": _ref("ConversationMode"),
             "beliefs": _ref("Beliefs"),
+            "trajectory": _ref("Trajectory"),
+            "growth": _ref("Growth"),
+            "context_id": _STRING,
+            "context_message_count": _COUNT,
             "isFallback": {"const": False},
             "dataQuality": {
                 "type": "string",

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from kaiko_server.store.db import Connection, Row
 
-_COLUMNS = "id, created_at, expires_at, message_count, last_number, digest_key, state"
+Ends = tuple[int | None, int | None]
+"""When the oldest and the newest point that is kept was said."""
+_COLUMNS = "id, created_at, expires_at, message_count, last_number, digest_key, state, ledger, recent, landmarks, points_from, points_to"
 
 
 async def hold(  # noqa: PLR0913 - the columns of a context
@@ -33,14 +35,18 @@ async def hold(  # noqa: PLR0913 - the columns of a context
     return row
 
 
-async def find(connection: Connection, project_id: str, environment: str, name: bytes, now: int) -> Row | None:
-    """Give the row of a context whose state has not expired."""
+async def find(  # noqa: PLR0913, PLR0917 - which context, and when
+    connection: Connection, project_id: str, environment: str, name: bytes, now: int, oldest: int
+) -> Row | None:
+    """Give the row of a context whose state or some point has not expired, at *now* and *oldest* (see ``kept_from``)."""
     return await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM contexts WHERE project_id = $1 AND environment = $2 AND name = $3 AND expires_at > $4",  # noqa: S608 - constants
+        f"SELECT {_COLUMNS} FROM contexts WHERE project_id = $1 AND environment = $2 AND name = $3 "  # noqa: S608 - constants
+        "AND (expires_at > $4 OR points_to >= $5)",
         project_id,
         environment,
         name,
         now,
+        oldest,
     )
 
 
@@ -52,15 +58,19 @@ async def begin_again(connection: Connection, context_id: str, digest_key: bytes
     )
 
 
-async def keep(connection: Connection, context_id: str, *, added: int, expires_at: int, state: str) -> Row:
+async def keep(  # noqa: PLR0913 - what a request leaves behind
+    connection: Connection, context_id: str, *, added: int, expires_at: int, state: str, arc: tuple[str, bytes, bytes], ends: Ends
+) -> Row:
     """Set what a request leaves behind, and give the counts that then hold."""
     row = await connection.fetchrow(
-        "UPDATE contexts SET message_count = message_count + $2, last_number = last_number + $2, expires_at = $3, state = $4 "
-        "WHERE id = $1 RETURNING message_count",
+        "UPDATE contexts SET message_count = message_count + $2, last_number = last_number + $2, expires_at = $3, state = $4, "
+        "ledger = $5, recent = $6, landmarks = $7, points_from = $8, points_to = $9 WHERE id = $1 RETURNING message_count",
         context_id,
         added,
         expires_at,
         state,
+        *arc,
+        *ends,
     )
     assert row is not None  # it is locked
     return row
@@ -98,30 +108,52 @@ async def list_messages(connection: Connection, context_id: str, after: int, lim
     )
 
 
-async def delete(connection: Connection, project_id: str, environment: str, name: bytes) -> None:
-    """Remove a context and all that hangs on it."""
-    row = await connection.fetchrow(
-        "UPDATE contexts SET expires_at = 0 WHERE project_id = $1 AND environment = $2 AND name = $3 RETURNING id",
+async def hold_known(connection: Connection, project_id: str, environment: str, name: bytes) -> Row | None:
+    """Lock the row of a context, whatever of it has expired; None when there is none."""
+    return await connection.fetchrow(
+        "UPDATE contexts SET last_number = last_number WHERE project_id = $1 AND environment = $2 AND name = $3 RETURNING id",
         project_id,
         environment,
         name,
     )
-    if row is not None:
-        await _remove(connection, row["id"])
 
 
-async def sweep(connection: Connection, now: int, limit: int) -> int:
-    """Remove contexts whose state has expired, *limit* at most, the longest expired first; give how many."""
-    rows = await connection.fetch("SELECT id FROM contexts WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2", now, limit)
-    removed = 0
-    for row in rows:
-        # It may have been used again since: the lock is taken by the row's own change.
-        if await connection.execute("UPDATE contexts SET expires_at = 0 WHERE id = $1 AND expires_at <= $2", row["id"], now):
-            await _remove(connection, row["id"])
-            removed += 1
-    return removed
+async def expired(connection: Connection, now: int, oldest: int, limit: int) -> list[Row]:
+    """Give contexts that hold a state or points that have expired, *limit* at most."""
+    return await connection.fetch(
+        "SELECT id FROM contexts "
+        "WHERE id IN (SELECT id FROM contexts WHERE expires_at <= $1 AND state <> '{}' ORDER BY expires_at LIMIT $3) "
+        "OR id IN (SELECT id FROM contexts WHERE points_from < $2 ORDER BY points_from LIMIT $3) "
+        "OR id IN (SELECT id FROM contexts WHERE expires_at <= $1 AND points_from IS NULL LIMIT $3)",
+        now,
+        oldest,
+        limit,
+    )
 
 
-async def _remove(connection: Connection, context_id: str) -> None:
+async def hold_again(connection: Connection, context_id: str) -> Row | None:
+    """Lock the row of a context that was found; None when it is gone."""
+    return await connection.fetchrow(
+        f"UPDATE contexts SET last_number = last_number WHERE id = $1 RETURNING {_COLUMNS}",  # noqa: S608 - a constant
+        context_id,
+    )
+
+
+async def forget_state(connection: Connection, context_id: str) -> None:
+    await connection.execute("DELETE FROM context_messages WHERE context_id = $1", context_id)
+    await connection.execute("UPDATE contexts SET message_count = 0, state = '{}', digest_key = $2 WHERE id = $1", context_id, bytes(32))
+
+
+async def set_arc(connection: Connection, context_id: str, arc: tuple[str, bytes, bytes], ends: Ends) -> None:
+    await connection.execute(
+        "UPDATE contexts SET ledger = $2, recent = $3, landmarks = $4, points_from = $5, points_to = $6 WHERE id = $1",
+        context_id,
+        *arc,
+        *ends,
+    )
+
+
+async def remove(connection: Connection, context_id: str) -> None:
+    """Remove the row of a context on which nothing hangs any more."""
     await connection.execute("DELETE FROM context_messages WHERE context_id = $1", context_id)
     await connection.execute("DELETE FROM contexts WHERE id = $1", context_id)

@@ -1,6 +1,5 @@
 """``/v2/emotions/{context_id}``: HTTP in and out, no logic."""
 
-from datetime import timedelta
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -8,8 +7,8 @@ from pydantic_core import to_json
 
 from kaiko_server.analysis import routes as analysis
 from kaiko_server.contexts import service
-from kaiko_server.contexts.schemas import MAX_AFTER, MAX_PAGE, SCHEMAS, context_name, external_id, page
-from kaiko_server.contexts.service import Place
+from kaiko_server.contexts.schemas import MAX_AFTER, MAX_PAGE, SCHEMAS, context_name, external_id, page, points_asked
+from kaiko_server.contexts.service import Lives, Place
 from kaiko_server.errors import Code
 from kaiko_server.gate import openapi
 from kaiko_server.gate.record import record_of
@@ -54,8 +53,7 @@ async def analyse(request: Request) -> Response:
     place = _place(request)
     asked = await analysis.asked_of(request)
     parts = parts_of(request.scope)
-    lives = timedelta(hours=parts.settings.context_ttl_hours)
-    found = await service.analyse(parts.db, parts.model, place, asked, now=parts.clock(), lives=lives)
+    found = await service.analyse(parts.db, parts.model, place, asked, now=parts.clock(), lives=Lives.of(parts.settings))
     return analysis.answer(record_of(request.scope), asked, found)
 
 
@@ -69,7 +67,7 @@ async def analyse(request: Request) -> Response:
 async def state(request: Request) -> Response:
     """Give what was last read of each role, without texts: they were not kept."""
     parts = parts_of(request.scope)
-    return json_reply(to_json(await service.state_of(parts.db, _place(request), parts.clock())))
+    return json_reply(to_json(await service.state_of(parts.db, _place(request), parts.clock(), Lives.of(parts.settings))))
 
 
 @router.get(  # the ids are taken from the path as it came, undecoded
@@ -85,7 +83,7 @@ async def message(request: Request) -> Response:
     """Give the reading of a message that was sent with this `externalId`."""
     parts = parts_of(request.scope)
     place, name = _place(request), external_id(_segments(request)[_PREFIX + 2])
-    return json_reply(to_json(await service.message_of(parts.db, place, name, parts.clock())))
+    return json_reply(to_json(await service.message_of(parts.db, place, name, parts.clock(), Lives.of(parts.settings))))
 
 
 @router.get(
@@ -101,7 +99,35 @@ async def export(request: Request) -> Response:
     """Give all that is held: there is no text in it, for none is kept."""
     parts = parts_of(request.scope)
     after, limit = page(dict(request.query_params))
-    return json_reply(to_json(await service.export(parts.db, _place(request), parts.clock(), after=after, limit=limit)))
+    lives = Lives.of(parts.settings)
+    return json_reply(to_json(await service.export(parts.db, _place(request), parts.clock(), lives, after=after, limit=limit)))
+
+
+@router.get(
+    "/trajectory",
+    summary="The points of a context's arc",
+    response_class=Response,
+    responses=openapi.ok("Points, or sums of hours or days.", {"$ref": "#/components/schemas/ContextTrajectory"})
+    | openapi.errors(*_KNOWN, Code.INVALID_VALUE),
+    openapi_extra=_described(
+        _whole("limit", "Points or sums of a page.", 1, MAX_PAGE),
+        {
+            "name": "bucket",
+            "in": "query",
+            "description": "Sums of a user's points by hour or day, instead of points.",
+            "schema": {"type": "string", "enum": ["hour", "day"]},
+        },
+        # A schema cannot say what a moment or a cursor is without promising more than the server takes.
+    ),
+)
+async def points(request: Request) -> Response:
+    """Give the points, oldest first, for plots.
+
+    `from` and `to` (ISO 8601; the moment `to` itself is left out) bound them; `after` is the `next` of the page before.
+    """
+    parts = parts_of(request.scope)
+    place, asked = _place(request), points_asked(dict(request.query_params))
+    return json_reply(to_json(await service.points_of(parts.db, place, parts.clock(), Lives.of(parts.settings), asked)))
 
 
 @router.delete(

@@ -1,11 +1,14 @@
 """What goes over the wire of the context routes; the analysis itself is described by ``analysis``."""
 
 import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from kaiko_server.engine.model import NAME
 from kaiko_server.errors import ApiError, Code
+from kaiko_server.store.db import to_micros
 
 MAX_NAME: Final = 128
 """Bytes of a context's id."""
@@ -75,6 +78,61 @@ def page(query: dict[str, str]) -> tuple[int, int]:
     return int(after), int(limit)
 
 
+@dataclass(frozen=True, slots=True)
+class PointsAsked:
+    """Which points are asked for; times in microseconds since 1970."""
+
+    begins: int
+    ends: int
+    after: tuple[int, int]
+    """Time and number of the last point of the page before."""
+    limit: int
+    bucket: str | None
+    """``hour`` or ``day``: sums instead of points."""
+
+
+_EARLIEST: Final = to_micros(datetime(1, 1, 1, tzinfo=UTC))
+_LATEST: Final = to_micros(datetime(9999, 12, 31, tzinfo=UTC))
+_CURSOR: Final = re.compile(r"-?[0-9]{1,18}\.[0-9]{1,18}")
+
+
+def micros_of(text: str) -> int:
+    """Give a moment in ISO 8601 as microseconds since 1970; UTC where it names no zone.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    moment = datetime.fromisoformat(text)
+    return to_micros(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
+
+
+def points_asked(query: dict[str, str]) -> PointsAsked:
+    """Read the query of the trajectory.
+
+    Raises
+    ------
+    ApiError
+        ``INVALID_VALUE``, naming the parameter.
+    """
+    moments = []
+    for name, default in (("from", _EARLIEST), ("to", _LATEST)):
+        try:
+            moments.append(micros_of(query[name]) if name in query else default)
+        except (ValueError, OverflowError):
+            raise ApiError(Code.INVALID_VALUE, f"`{name}` must be a moment as in ISO 8601.", param=name) from None
+    bucket = query.get("bucket")
+    if bucket not in {None, "hour", "day"}:
+        raise ApiError(Code.INVALID_VALUE, "`bucket` must be `hour` or `day`.", param="bucket")
+    cursor = query.get("after", f"{_EARLIEST}.0")
+    if not _CURSOR.fullmatch(cursor):
+        raise ApiError(Code.INVALID_VALUE, "`after` must be the `next` of the page before.", param="after")
+    at, _, number = cursor.partition(".")
+    _, limit = page({"limit": query.get("limit", str(MAX_PAGE))})
+    return PointsAsked(moments[0], moments[1], (int(at), int(number)), limit, bucket)
+
+
 _ITEMS: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {role: _ref("KeptItem") for role in ("user", "assistant", "system")},
@@ -101,8 +159,23 @@ SCHEMAS: Final[dict[str, Any]] = {
             "emotions": _ITEMS,
             "metadata": {"type": "object", "properties": {"context_id": _STRING, "message_id": _STRING}},
             "conversationMode": _ref("ConversationMode"),
+            "trajectory": _ref("Trajectory"),
+            "growth": _ref("Growth"),
         }
         | _HEAD,
+    },
+    "ContextTrajectory": {
+        "type": "object",
+        "required": ["object", "model", "context_id", "metadata"],
+        "properties": {
+            "object": {"const": "emotions.trajectory"},
+            "model": {"const": NAME},
+            "context_id": _STRING,
+            "metadata": {"type": "object"},
+            "points": {"type": "array", "items": {"type": "object"}, "description": "Without `bucket`: the points themselves."},
+            "buckets": {"type": "array", "items": {"type": "object"}, "description": "With `bucket`: what those of a user add up to."},
+            "next": {"type": "string", "description": "Where the next page begins: send it as `after`. Absent on the last page."},
+        },
     },
     "ContextExport": {
         "type": "object",

@@ -14,9 +14,13 @@ from kaiko_server.analysis.schemas import AnalysisRequest, Message
 from kaiko_server.analysis.service import Analysis, Reading
 from kaiko_server.contexts import queries
 from kaiko_server.contexts.conversation import Said, hostility_state, mode_of, remember
+from kaiko_server.contexts.schemas import PointsAsked, micros_of
 from kaiko_server.engine.model import DANGERS, NAME, Model
 from kaiko_server.errors import ApiError, Code
+from kaiko_server.settings import Settings
 from kaiko_server.store.db import Connection, Database, Row, from_micros, to_micros
+from kaiko_server.trajectory import service as trajectory
+from kaiko_server.trajectory.service import Arc
 
 Item = dict[str, Any]
 _SWEPT_AT_ONCE = 50
@@ -30,6 +34,26 @@ class Place:
     project_id: str
     environment: str
     name: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """How long what is kept of a context lives."""
+
+    state: timedelta
+    """After its last message came."""
+    points: timedelta
+    """After what they tell of was said."""
+    strict: bool
+    """Whether points die with the state at the latest."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Lives":
+        return cls(timedelta(hours=settings.context_ttl_hours), timedelta(days=settings.context_points_days), settings.context_strict)
+
+    def oldest(self, now: datetime) -> int:
+        """Give the time before which points have expired."""
+        return trajectory.kept_from(now, self.points)
 
 
 @dataclass(slots=True)
@@ -64,7 +88,7 @@ class _State:
 
 
 async def analyse(  # noqa: PLR0913 - the parts it works with, each by name
-    db: Database, model: Model, place: Place, asked: AnalysisRequest, *, now: datetime, lives: timedelta
+    db: Database, model: Model, place: Place, asked: AnalysisRequest, *, now: datetime, lives: Lives
 ) -> Analysis:
     """Read every message, keep what is to be kept, and answer.
 
@@ -80,14 +104,22 @@ async def analyse(  # noqa: PLR0913 - the parts it works with, each by name
         The database cannot answer.
     """
     read = await analysis.read_all(model, asked)
-    adding = _Adding(place, asked, read, now, lives)
-    items, count, mode = await db.write(adding.run)
+    told = await db.write(_Adding(place, asked, read, now, lives).run)
     name = place.name.decode()
-    answer = await analysis.answer(
-        model, asked, replace(read, items=items), now, mode if analysis.in_order(asked.messages, now, "user") else None
-    )
-    reply = answer.reply | {"metadata": {"context_id": name}, "context_id": name, "context_message_count": count}
-    return replace(answer, reply=reply)
+    mode = told.mode if analysis.in_order(asked.messages, now, "user") else None
+    answer = await analysis.answer(model, asked, replace(read, items=told.items), now, mode)
+    head = {"metadata": {"context_id": name}, "context_id": name, "context_message_count": told.count}
+    return replace(answer, reply=answer.reply | head | told.blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What came of a request's transaction."""
+
+    items: list[Item]
+    count: int
+    mode: dict[str, object] | None
+    blocks: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +130,19 @@ class _Adding:
     asked: AnalysisRequest
     read: Reading
     now: datetime
-    lives: timedelta
+    lives: Lives
 
-    async def run(self, connection: Connection) -> tuple[list[Item], int, dict[str, object] | None]:
-        now = to_micros(self.now)
+    async def run(self, connection: Connection) -> _Told:
+        now, oldest = to_micros(self.now), self.lives.oldest(self.now)
         row = await queries.hold(
             connection, context_id=secrets.token_hex(16), **asdict(self.place), digest_key=secrets.token_bytes(32), now=now
         )
-        key, state = row["digest_key"], _State.of(row["state"])
+        key, state, arc = row["digest_key"], _State.of(row["state"]), Arc.of(row)
         if row["expires_at"] <= now:
             key, state = secrets.token_bytes(32), _State()
             await queries.begin_again(connection, row["id"], key, now)
+            if self.lives.strict:
+                arc = await trajectory.forget_all(connection, arc)
         items: list[Item] = list(self.read.items)
         number = row["last_number"]
         for index in analysis.in_order(self.asked.messages, self.now):
@@ -120,9 +154,20 @@ class _Adding:
                 continue
             number += 1
             items[index] = await self._add(connection, row["id"], state, index, number, digest)
-        until = to_micros(self.now + self.lives)
-        kept = await queries.keep(connection, row["id"], added=number - row["last_number"], expires_at=until, state=state.text())
-        return items, kept["message_count"], state.mode
+            point = trajectory.point_of(items[index], to_micros(message.timestamp or self.now), number)
+            if point.at >= oldest:
+                await trajectory.add(connection, arc, message.role, point, items[index]["emotionalVector"])
+        blocks = await trajectory.tell(connection, arc, self.asked.params.window, oldest)
+        kept = await queries.keep(
+            connection,
+            row["id"],
+            added=number - row["last_number"],
+            expires_at=to_micros(self.now + self.lives.state),
+            state=state.text(),
+            arc=arc.columns,
+            ends=(arc.points_from, arc.points_to),
+        )
+        return _Told(items, kept["message_count"], state.mode, blocks)
 
     async def _add(  # noqa: PLR0913, PLR0917 - one message and where it goes
         self, connection: Connection, context_id: str, state: _State, index: int, number: int, digest: bytes
@@ -166,7 +211,7 @@ def _digest(key: bytes, message: Message) -> bytes:
     return hmac.digest(key, f"{message.role}\0{message.content.text}".encode(), "sha256")
 
 
-async def state_of(db: Database, place: Place, now: datetime) -> dict[str, object]:
+async def state_of(db: Database, place: Place, now: datetime, lives: Lives) -> dict[str, object]:
     """Give the latest state.
 
     Raises
@@ -174,13 +219,18 @@ async def state_of(db: Database, place: Place, now: datetime) -> dict[str, objec
     ApiError
         ``CONTEXT_NOT_FOUND``: unknown, or expired.
     """
-    row = await db.read(lambda connection: _find(connection, place, now))
+
+    async def find(connection: Connection) -> tuple[Row, dict[str, object]]:
+        row = await _alive(connection, place, now, lives)
+        return row, await trajectory.tell(connection, Arc.of(row), "month", lives.oldest(now))
+
+    row, blocks = await db.read(find)
     state = _State.of(row["state"])
-    reply = _head("emotions.state", place, row, {role: latest["item"] for role, latest in state.latest.items()})
+    reply = _head("emotions.state", place, row, {role: latest["item"] for role, latest in state.latest.items()}) | blocks
     return reply if state.mode is None else reply | {"conversationMode": state.mode}
 
 
-async def message_of(db: Database, place: Place, external_id: bytes, now: datetime) -> dict[str, object]:
+async def message_of(db: Database, place: Place, external_id: bytes, now: datetime, lives: Lives) -> dict[str, object]:
     """Give the reading of one message.
 
     Raises
@@ -190,7 +240,7 @@ async def message_of(db: Database, place: Place, external_id: bytes, now: dateti
     """
 
     async def find(connection: Connection) -> tuple[Row, Row | None]:
-        row = await _find(connection, place, now)
+        row = await _alive(connection, place, now, lives)
         return row, await queries.find_message(connection, row["id"], external_id)
 
     row, message = await db.read(find)
@@ -200,8 +250,40 @@ async def message_of(db: Database, place: Place, external_id: bytes, now: dateti
     return reply | {"metadata": {"context_id": place.name.decode(), "message_id": external_id.decode()}}
 
 
-async def export(db: Database, place: Place, now: datetime, *, after: int, limit: int) -> dict[str, object]:
-    """Give everything that is held of a context, its messages a page at a time.
+async def points_of(db: Database, place: Place, now: datetime, lives: Lives, asked: PointsAsked) -> dict[str, object]:
+    """Give the points themselves, or what those of each hour or day add up to; a page at a time.
+
+    Raises
+    ------
+    ApiError
+        ``CONTEXT_NOT_FOUND``: nothing is held, neither state nor points.
+    """
+    begins = max(asked.begins, lives.oldest(now))
+
+    async def find(connection: Connection) -> tuple[Row, list[dict[str, object]]]:
+        row = await _find(connection, place, now, lives)
+        if asked.bucket is not None:
+            begin = max(begins, asked.after[0])
+            found = await trajectory.buckets(connection, row["id"], asked.bucket, begins=begin, ends=asked.ends, limit=asked.limit + 1)
+        else:
+            found = await trajectory.points(connection, row["id"], begins=begins, ends=asked.ends, after=asked.after, limit=asked.limit + 1)
+        return row, found
+
+    _, found = await db.read(find)
+    name = place.name.decode()
+    reply: dict[str, object] = {"object": "emotions.trajectory", "model": NAME, "context_id": name, "metadata": {"context_id": name}}
+    if asked.bucket is not None:
+        reply["buckets"] = found[: asked.limit]
+        return reply | {"next": f"{micros_of(str(found[asked.limit]['start']))}.0"} if len(found) > asked.limit else reply
+    cursors = [point.pop("cursor") for point in found]
+    reply["points"] = found[: asked.limit]
+    return reply | {"next": cursors[asked.limit - 1]} if len(found) > asked.limit else reply
+
+
+async def export(  # noqa: PLR0913 - of which context, and which page
+    db: Database, place: Place, now: datetime, lives: Lives, *, after: int, limit: int
+) -> dict[str, object]:
+    """Give everything that is held of a context but its points (see :func:`points_of`), its messages a page at a time.
 
     Raises
     ------
@@ -210,7 +292,7 @@ async def export(db: Database, place: Place, now: datetime, *, after: int, limit
     """
 
     async def find(connection: Connection) -> tuple[Row, list[Row]]:
-        row = await _find(connection, place, now)
+        row = await _alive(connection, place, now, lives)
         return row, list(await queries.list_messages(connection, row["id"], after, limit + 1))
 
     row, messages = await db.read(find)
@@ -234,25 +316,65 @@ async def export(db: Database, place: Place, now: datetime, *, after: int, limit
 
 async def delete(db: Database, place: Place) -> None:
     """Erase a context with all that is held of it; one that does not exist is erased already."""
-    await db.write(lambda connection: queries.delete(connection, place.project_id, place.environment, place.name))
+
+    async def remove(connection: Connection) -> None:
+        row = await queries.hold_known(connection, place.project_id, place.environment, place.name)
+        if row is not None:
+            await trajectory.forget_all(connection, Arc(row["id"]))
+            await queries.remove(connection, row["id"])
+
+    await db.write(remove)
 
 
-async def sweep(db: Database, clock: Callable[[], datetime]) -> int:
-    """Remove every context whose state has expired, some in a transaction, and give how many.
+async def sweep(db: Database, clock: Callable[[], datetime], lives: Lives) -> int:
+    """Take what has expired off the disk, some contexts in a transaction, and give in how many there was something.
 
-    They cannot be read any more in any case: this is what takes them off the disk.
+    It cannot be read any more in any case.
     """
-    removed = 0
+    swept = 0
     while True:
-        some = await db.write(lambda connection: queries.sweep(connection, to_micros(clock()), _SWEPT_AT_ONCE))
-        removed += some
-        if some < _SWEPT_AT_ONCE:
-            return removed
+        some = await db.write(lambda connection: _sweep_some(connection, clock(), lives))
+        swept += some
+        if not some:
+            return swept
 
 
-async def _find(connection: Connection, place: Place, now: datetime) -> Row:
-    row = await queries.find(connection, place.project_id, place.environment, place.name, to_micros(now))
+async def _sweep_some(connection: Connection, moment: datetime, lives: Lives) -> int:
+    now, oldest = to_micros(moment), lives.oldest(moment)
+    found = await queries.expired(connection, now, oldest, _SWEPT_AT_ONCE)
+    for known in found:
+        row = await queries.hold_again(connection, known["id"])
+        if row is None:
+            continue
+        dead = row["expires_at"] <= now
+        arc = Arc.of(row)
+        if dead:
+            await queries.forget_state(connection, row["id"])
+        if dead and lives.strict:
+            arc = await trajectory.forget_all(connection, arc)
+        elif arc.points_from is not None and arc.points_from < oldest:
+            await trajectory.forget(connection, arc, oldest)
+        if dead and arc.points_from is None:
+            await queries.remove(connection, row["id"])
+        else:
+            await queries.set_arc(connection, row["id"], arc.columns, (arc.points_from, arc.points_to))
+    return len(found)
+
+
+async def _find(connection: Connection, place: Place, now: datetime, lives: Lives) -> Row:
+    """Find a context of which anything is held."""
+    # Where points die with the state, none of them counts for itself.
+    oldest = 2**62 if lives.strict else lives.oldest(now)
+    row = await queries.find(connection, place.project_id, place.environment, place.name, to_micros(now), oldest)
     if row is None:
+        raise ApiError(Code.CONTEXT_NOT_FOUND)
+    return row
+
+
+async def _alive(connection: Connection, place: Place, now: datetime, lives: Lives) -> Row:
+    """Find a context whose state is held."""
+    row = await _find(connection, place, now, lives)
+    if row["expires_at"] <= to_micros(now):
         raise ApiError(Code.CONTEXT_NOT_FOUND)
     return row
 

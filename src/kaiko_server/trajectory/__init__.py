@@ -1,0 +1,1 @@
+"""The arc of a conversation: baseline, trend, momentum, similar moments, growth."""

@@ -1,0 +1,422 @@
+"""The arc of one context: kept up to date with each message in the transaction that keeps the message.
+
+What a request costs does not grow with the number of points: sums of windows are differences of running sums, whose boundaries move
+forward by the hours that have passed; the newest points and a sample of older ones are kept in the context's own row.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+from pydantic_core import from_json, to_json
+
+from kaiko_server.reading import signature
+from kaiko_server.store.db import Connection, Row, from_micros, to_micros
+from kaiko_server.trajectory import maths, queries
+from kaiko_server.trajectory.maths import DAY, HOUR, NOTHING, WINDOWS, Neighbours, Point, Sums, less, plus
+
+ROLES: Final = ("user", "assistant", "system")
+RECENT: Final = 64
+"""Newest points that are looked at one by one."""
+LANDMARKS: Final = 128
+"""Older points that are remembered for their likeness to newer ones: each with the same chance, however many there were."""
+_NEAREST: Final = 5
+_MONTH: Final = WINDOWS["month"]
+_PACKED: Final = np.dtype(
+    [(name, "<i8") for name in Point._fields[:2]] + [(name, "<i2") for name in Point._fields[2:]] + [("vector", "<i1", 9)]
+)
+_VECTOR_UNIT: Final = 100
+_SCORES: Final = ("intensity", "valence", "arousal", "wonderIndex")
+
+
+@dataclass(slots=True)
+class Arc:
+    """What is kept of a context's arc in its own row."""
+
+    context_id: str
+    total: Sums = field(default_factory=NOTHING.copy)
+    """Of all points there are."""
+    before: dict[str, tuple[int, Sums]] = field(default_factory=dict)
+    """Name of a boundary → the hour it lies at, and the sums of what was said before it."""
+    first_at: int | None = None
+    negative_since: int | None = None
+    """Where the run of negatives begins that nothing positive has ended yet."""
+    points_from: int | None = None
+    points_to: int | None = None
+    """When the oldest and the newest point of any role was said."""
+    passed: int = 0
+    """Points that have left the newest: of these the landmarks are a sample."""
+    recent: "np.ndarray" = field(default_factory=lambda: np.empty(0, _PACKED))
+    landmarks: "np.ndarray" = field(default_factory=lambda: np.empty(0, _PACKED))
+
+    @classmethod
+    def of(cls, row: Row) -> "Arc":
+        kept = from_json(row["ledger"])
+        arc = cls(row["id"])
+        if kept:
+            arc.total, arc.first_at = kept["total"], kept["first_at"]
+            arc.before = {name: (at, sums) for name, (at, sums) in kept["before"].items()}
+            arc.negative_since, arc.passed = kept["negative_since"], kept["passed"]
+        arc.points_from, arc.points_to = row["points_from"], row["points_to"]
+        if row["recent"] is not None:
+            arc.recent = np.frombuffer(row["recent"], _PACKED).copy()
+        if row["landmarks"] is not None:
+            arc.landmarks = np.frombuffer(row["landmarks"], _PACKED).copy()
+        return arc
+
+    @property
+    def columns(self) -> tuple[str, bytes, bytes]:
+        """The columns ``ledger``, ``recent`` and ``landmarks`` of the context's row."""
+        kept = {
+            "total": self.total, "before": self.before, "first_at": self.first_at,
+            "negative_since": self.negative_since, "passed": self.passed,
+        }  # fmt: skip
+        return to_json(kept).decode(), self.recent.tobytes(), self.landmarks.tobytes()
+
+    @property
+    def newest(self) -> Point | None:
+        return _point(self.recent[-1]) if len(self.recent) else None
+
+
+def _point(row: "np.void") -> Point:
+    return Point(*(int(row[name]) for name in Point._fields))
+
+
+def point_of(item: dict[str, object], at: int, number: int) -> Point:
+    """Give the numbers of an emotion item."""
+    category, complexity = maths.CATEGORIES.index(str(item["category"])), maths.COMPLEXITIES.index(str(item["complexity"]))
+    intensity, valence, arousal, wonder = (round(float(item[name]) * maths.UNIT) for name in _SCORES)  # type: ignore[arg-type]
+    return Point(at, number, category, complexity, intensity, valence, arousal, wonder, int(bool(item["isBreakthrough"])))
+
+
+async def add(connection: Connection, arc: Arc, role: str, point: Point, vector: Sequence[float]) -> None:
+    """Put *point* where it belongs in time; of those of other roles than ``user`` only the point itself is kept."""
+    arc.points_from = point.at if arc.points_from is None else min(arc.points_from, point.at)
+    arc.points_to = point.at if arc.points_to is None else max(arc.points_to, point.at)
+    if role != "user":
+        await queries.add_point(connection, arc.context_id, ROLES.index(role), point, None, None)
+        return
+    newest = arc.newest
+    late = newest is not None and point < newest
+    recovery = await _squeeze_in(connection, arc, point) if late else _follow(arc, point)
+    await queries.add_point(connection, arc.context_id, 0, point, point.sign, recovery)
+    if late:
+        await _look_back(connection, arc)
+    await _count(connection, arc, point.at, maths.sums_of(point, recovery))
+    arc.first_at = point.at if arc.first_at is None else min(arc.first_at, point.at)
+    _remember(arc, point, vector)
+
+
+def _follow(arc: Arc, point: Point) -> int | None:
+    """Take up a point that is the newest; give the recovery that it ends."""
+    recovery = None
+    if point.sign > 0 and arc.negative_since is not None:
+        recovery = point.at - arc.negative_since
+    if point.sign < 0 and arc.negative_since is None:
+        arc.negative_since = point.at
+    elif point.sign > 0:
+        arc.negative_since = None
+    return recovery
+
+
+async def _squeeze_in(connection: Connection, arc: Arc, point: Point) -> int | None:
+    """Take up a point that comes late: the recoveries around it are told anew; give its own."""
+    around = await _around(connection, arc.context_id, point)
+    own, changed = maths.recoveries(point, around)
+    for number, recovery in changed.items():
+        row = await queries.set_recovery(connection, arc.context_id, number, recovery)
+        assert row is not None  # it was just found
+        other = _of_row(row)
+        change = less(maths.sums_of(other, recovery), maths.sums_of(other, row["recovery"]))
+        await _count(connection, arc, other.at, change)
+    return own
+
+
+_BEGINNING: Final = (-(2**62), 0)
+_END: Final = (2**62, 0)
+
+
+async def _before(connection: Connection, context_id: str, sign: int, place: tuple[int, int]) -> Point | None:
+    row = await queries.signed_before(connection, context_id, sign, *place)
+    return None if row is None else _of_row(row)
+
+
+async def _after(connection: Connection, context_id: str, sign: int, place: tuple[int, int]) -> Point | None:
+    row = await queries.signed_after(connection, context_id, sign, *place)
+    return None if row is None else _of_row(row)
+
+
+async def _run(connection: Connection, context_id: str, place: tuple[int, int]) -> tuple[Point | None, Point | None]:
+    """Give the nearest signed point before *place* and, where it is negative, the one that its run of negatives begins with."""
+    bad, good = await _before(connection, context_id, -1, place), await _before(connection, context_id, 1, place)
+    nearest = max((p for p in (bad, good) if p is not None), default=None)
+    if nearest is None or nearest.sign > 0:
+        return nearest, None
+    return nearest, await _after(connection, context_id, -1, _BEGINNING if good is None else good[:2])
+
+
+async def _around(connection: Connection, context_id: str, point: Point) -> Neighbours:
+    before, run = await _run(connection, context_id, point[:2])
+    worse, better = await _after(connection, context_id, -1, point[:2]), await _after(connection, context_id, 1, point[:2])
+    after = min((p for p in (worse, better) if p is not None), default=None)
+    return Neighbours(before, after, run, better if after is not None and after.sign < 0 else None)
+
+
+async def _look_back(connection: Connection, arc: Arc) -> None:
+    """See anew whether the arc ends in a run of negatives."""
+    _, run = await _run(connection, arc.context_id, _END)
+    arc.negative_since = None if run is None else run.at
+
+
+async def forget(connection: Connection, arc: Arc, oldest: int) -> None:
+    """Remove what was said before the hour *oldest*, from the sums as well."""
+    days: dict[int, Sums] = {}
+    for row in await queries.tallies(connection, arc.context_id, 1, -(2**62), oldest):
+        sums, begins = from_json(row["sums"]), row["begins"]
+        days[begins // DAY * DAY] = plus(days.get(begins // DAY * DAY, NOTHING), sums)
+        arc.total = less(arc.total, sums)
+        arc.before = {name: (hour, less(all_, sums) if begins < hour else all_) for name, (hour, all_) in arc.before.items()}
+    for day, sums in days.items():
+        row_ = await queries.tally(connection, arc.context_id, 24, day)
+        assert row_ is not None  # every hour lies in a day
+        left = less(from_json(row_["sums"]), sums)
+        if maths.count_of(left):
+            await queries.set_tally(connection, arc.context_id, 24, day, to_json(left).decode())
+        else:
+            await queries.remove_tally(connection, arc.context_id, 24, day)
+    await queries.remove_before(connection, arc.context_id, oldest)
+    arc.recent, arc.landmarks = (points[points["at"] >= oldest] for points in (arc.recent, arc.landmarks))
+    first = await queries.oldest(connection, arc.context_id)
+    arc.points_from = None if first is None else first["said_at"]
+    arc.points_to = None if first is None else arc.points_to
+    await _look_back(connection, arc)
+
+
+async def _count(connection: Connection, arc: Arc, at: int, change: Sums) -> None:
+    """Add *change*, at the time *at*, to the hour, the day, and the running sums."""
+    for size, length in ((1, HOUR), (24, DAY)):
+        begins = at // length * length
+        row = await queries.tally(connection, arc.context_id, size, begins)
+        sums = change if row is None else plus(from_json(row["sums"]), change)
+        await queries.set_tally(connection, arc.context_id, size, begins, to_json(sums).decode())
+    arc.total = plus(arc.total, change)
+    arc.before = {name: (hour, plus(sums, change) if at < hour else sums) for name, (hour, sums) in arc.before.items()}
+
+
+def _remember(arc: Arc, point: Point, vector: Sequence[float]) -> None:
+    """Put *point* among the newest; what leaves them may become a landmark (reservoir sampling: each with the same chance)."""
+    row = np.zeros(1, _PACKED)
+    for name in Point._fields:
+        row[name] = getattr(point, name)
+    row["vector"] = np.rint(np.asarray(vector) * _VECTOR_UNIT).astype(np.int8)
+    places = list(zip(arc.recent["at"].tolist(), arc.recent["number"].tolist(), strict=True))
+    place = sum(other < (point.at, point.number) for other in places)
+    arc.recent = np.insert(arc.recent, place, row)
+    if len(arc.recent) <= RECENT:
+        return
+    leaving, arc.recent = arc.recent[:1], arc.recent[1:]
+    arc.passed += 1
+    if len(arc.landmarks) < LANDMARKS:
+        arc.landmarks = np.concatenate([arc.landmarks, leaving])
+    # Drawn from the point's own number, so that a transaction that is run again draws the same.
+    elif (drawn := random.Random(f"{arc.context_id}:{point.number}").randrange(arc.passed)) < LANDMARKS:  # noqa: S311 - a sample
+        arc.landmarks[drawn] = leaving[0]
+
+
+async def _between(connection: Connection, arc: Arc, begins: int, ends: int) -> Sums:
+    """Add up what was said in a stretch of whole hours: whole days where it holds any, and the hours around them."""
+    first_day, last_day = -(-begins // DAY) * DAY, ends // DAY * DAY
+    parts = [(24, first_day, last_day), (1, begins, first_day), (1, last_day, ends)] if first_day < last_day else [(1, begins, ends)]
+    found = NOTHING
+    for size, start, end in parts:
+        for row in await queries.tallies(connection, arc.context_id, size, start, end) if start < end else ():
+            found = plus(found, from_json(row["sums"]))
+    return found
+
+
+async def _move(connection: Connection, arc: Arc, name: str, hour: int) -> Sums:
+    """Move the boundary *name* to *hour* and give the sums of what was said before it."""
+    if name not in arc.before:
+        start = arc.first_at // HOUR * HOUR if arc.first_at is not None else hour
+        arc.before[name] = (min(start, hour), NOTHING)
+    at, sums = arc.before[name]
+    if at < hour:
+        sums = plus(sums, await _between(connection, arc, at, hour))
+    elif at > hour:
+        sums = less(sums, await _between(connection, arc, hour, at))
+    arc.before[name] = (hour, sums)
+    return sums
+
+
+def kept_from(now: datetime, keep: timedelta) -> int:
+    """Give the hour from which on points are kept; those of an hour go together, early rather than late."""
+    return -(-to_micros(now - keep) // HOUR) * HOUR
+
+
+async def tell(connection: Connection, arc: Arc, window: str, oldest: int) -> dict[str, object]:
+    """Give the blocks ``trajectory`` and, where there is enough, ``growth``, as of the newest point; none without a point.
+
+    Parameters
+    ----------
+    connection
+        Within the transaction that holds the context.
+    arc
+        Its arc; boundaries of its sums are moved.
+    window
+        One of ``WINDOWS``.
+    oldest
+        Points said before it have expired, whether they are swept away yet or not.
+    """
+    newest = arc.newest
+    if newest is None or newest.at < oldest or arc.first_at is None:
+        return {}
+    own = maths.sums_of(newest, await _own_recovery(arc, newest, connection))
+    length = WINDOWS[window]
+    begins = max((newest.at - length) // HOUR * HOUR, oldest)
+    earlier = less(arc.total, own)
+    before = less(earlier, await _move(connection, arc, f"{window} begins", begins))
+    points = [p for p in map(_point, arc.recent) if p.at >= begins]
+    trajectory: dict[str, object] = {
+        "baseline": maths.baseline(window, before),
+        "trend": await _trend(connection, arc, window, begins, points),
+        "similarMoments": _similar(arc, oldest),
+    }
+    if (broken := maths.breakthrough(newest, before)) is not None:
+        trajectory["breakthrough"] = broken
+    last_day = [p for p in points if p.at > newest.at - DAY]
+    if (momentum := maths.momentum(last_day)) is not None:
+        trajectory["momentum"] = momentum
+    growth = await _growth(connection, arc, newest, oldest)
+    blocks: dict[str, object] = {"trajectory": trajectory}
+    return blocks if growth is None else blocks | {"growth": growth}
+
+
+async def _own_recovery(arc: Arc, newest: Point, connection: Connection) -> int | None:
+    row = await queries.recovery_of(connection, arc.context_id, newest.number)
+    return None if row is None else row["recovery"]
+
+
+async def _trend(connection: Connection, arc: Arc, window: str, begins: int, points: Sequence[Point]) -> dict[str, object]:
+    """Compare the halves of the time from the window's first point to its last; to the hour, where it holds more than the newest points."""
+    newest = points[-1]
+    start = max(begins, arc.first_at or begins)
+    middle = (start + newest.at) // 2
+    inside = less(arc.total, arc.before[f"{window} begins"][1])
+    if maths.count_of(inside) == len(points):
+        first, second = NOTHING, NOTHING
+        for p in points:
+            if p.at < middle:
+                first = plus(first, maths.sums_of(p, None))
+            else:
+                second = plus(second, maths.sums_of(p, None))
+    else:
+        until = await _move(connection, arc, f"{window} middle", max(middle // HOUR * HOUR, begins))
+        first = less(until, arc.before[f"{window} begins"][1])
+        second = less(arc.total, until)
+    return maths.trend(first, second, WINDOWS[window])
+
+
+async def _growth(connection: Connection, arc: Arc, newest: Point, oldest: int) -> dict[str, object] | None:
+    recent, historical = (max((newest.at - k * _MONTH) // HOUR * HOUR, oldest) for k in (1, 2))
+    from_recent = await _move(connection, arc, "growth recent", recent)
+    from_historical = await _move(connection, arc, "growth historical", historical)
+    now, then = less(arc.total, from_recent), less(from_recent, from_historical)
+    told = maths.growth(now, then)
+    if told is None:
+        return None
+    edges = [_iso(from_micros(at)) for at in (historical, recent, newest.at)]
+    windows = {
+        "recent": {"start": edges[1], "end": edges[2], "dataPoints": maths.count_of(now)},
+        "historical": {"start": edges[0], "end": edges[1], "dataPoints": maths.count_of(then)},
+    }
+    return {"comparisonWindow": windows} | told
+
+
+def _similar(arc: Arc, oldest: int) -> dict[str, object]:
+    """Find the nearest of the newest points and of the landmarks, by the cosine of their vectors."""
+    others = np.concatenate([arc.landmarks, arc.recent[:-1]])
+    others = others[others["at"] >= oldest]
+    if not len(others):
+        return {"moments": [], "patterns": [], "insights": []}
+    here = arc.recent[-1]["vector"].astype(float)
+    there = others["vector"].astype(float)
+    lengths = np.linalg.norm(there, axis=1) * (np.linalg.norm(here) or 1.0)
+    likeness = there @ here / np.where(lengths > 0, lengths, 1.0)
+    nearest = sorted(range(len(others)), key=lambda i: (-round(float(likeness[i]), 4), -int(others[i]["at"])))[:_NEAREST]
+    moments = []
+    for i in nearest:
+        p = _point(others[i])
+        category, complexity = maths.CATEGORIES[p.category], maths.COMPLEXITIES[p.complexity]
+        moments.append(
+            {
+                "memoryId": f"p{p.number}",
+                "similarity": round(min(1.0, max(-1.0, float(likeness[i]))), 4),
+                "emotion": category,
+                "intensity": p.intensity / maths.UNIT,
+                "timestamp": _iso(from_micros(p.at)),
+                "tags": signature.tags(
+                    category, p.valence / maths.UNIT, p.arousal / maths.UNIT, complexity, breakthrough=bool(p.breakthrough)
+                ),
+            }
+        )
+    names = [str(m["emotion"]) for m in moments]
+    common = max(sorted(set(names)), key=names.count)
+    alike = names.count(common)
+    insights = [f"{alike} of the {len(names)} nearest earlier moments were {common}."] if alike > 1 else []
+    return {"moments": moments, "patterns": [], "insights": insights}
+
+
+async def forget_all(connection: Connection, arc: Arc) -> Arc:
+    """Remove every point, and give an arc without any."""
+    await queries.remove_all(connection, arc.context_id)
+    return Arc(arc.context_id)
+
+
+async def points(  # noqa: PLR0913 - of what, and which page
+    connection: Connection, context_id: str, *, begins: int, ends: int, after: tuple[int, int], limit: int
+) -> list[dict[str, object]]:
+    """Give the points of a stretch of time as they go over the wire, oldest first, with the place of each as its cursor."""
+    rows = await queries.list_points(connection, context_id, begins, ends, after, limit)
+    return [_shown(row) for row in rows]
+
+
+def _shown(row: Row) -> dict[str, object]:
+    point = _of_row(row)
+    return {
+        "pointId": f"p{point.number}",
+        "timestamp": _iso(from_micros(point.at)),
+        "role": ROLES[row["role"]],
+        "category": maths.CATEGORIES[point.category],
+        "complexity": maths.COMPLEXITIES[point.complexity],
+        "intensity": point.intensity / maths.UNIT,
+        "valence": point.valence / maths.UNIT,
+        "arousal": point.arousal / maths.UNIT,
+        "wonderIndex": point.wonder / maths.UNIT,
+        "isBreakthrough": bool(point.breakthrough),
+        "cursor": f"{point.at}.{point.number}",
+    }
+
+
+async def buckets(  # noqa: PLR0913 - of what, and which page
+    connection: Connection, context_id: str, size: str, *, begins: int, ends: int, limit: int
+) -> list[dict[str, object]]:
+    """Give what a user's points of each hour or day (*size*) add up to, oldest first; those without any are left out."""
+    rows = await queries.tallies(connection, context_id, {"hour": 1, "day": 24}[size], begins, ends, limit)
+    return [_bucket(row["begins"], from_json(row["sums"])) for row in rows]
+
+
+def _bucket(begins: int, sums: Sums) -> dict[str, object]:
+    told = maths.baseline("", sums)
+    told.pop("window")
+    return {"start": _iso(from_micros(begins))} | told
+
+
+def _of_row(row: Row) -> Point:
+    return Point(row["said_at"], *(row[name] for name in Point._fields[1:]))
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

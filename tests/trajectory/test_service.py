@@ -1,0 +1,177 @@
+"""The arc that is kept up to date, against one that is told from all points: on a real database of each kind."""
+
+import random
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kaiko_server.contexts import queries as contexts
+from kaiko_server.projects.service import ensure_project
+from kaiko_server.store.db import from_micros, to_micros
+from kaiko_server.trajectory import maths, service
+from kaiko_server.trajectory.maths import DAY, HOUR, NOTHING, WINDOWS, Point
+from tests.trajectory.test_maths import slow_recoveries
+
+pytestmark = pytest.mark.anyio
+NOW = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)
+OLDEST = service.kept_from(NOW, timedelta(days=90))
+
+
+def life(seed, count, days):
+    """Points of a life of so many days, in bursts, in the order in which they were said."""
+    chance = random.Random(seed)
+    moments = sorted(to_micros(NOW) - round(chance.random() ** 2 * days * DAY) - chance.randrange(3) * HOUR for _ in range(count))
+    return [
+        Point(
+            at, n, chance.randrange(7), chance.randrange(4), chance.randrange(10_001), chance.choice((-7000, -400, 0, 800, 6000)),
+            chance.randrange(10_001), chance.randrange(10_001), chance.randrange(2),
+        )
+        for n, at in enumerate(moments, 1)
+    ]  # fmt: skip
+
+
+def late(points, seed, share):
+    """The same points as they arrive: some of them late."""
+    chance = random.Random(seed)
+    return sorted(points, key=lambda p: p.number + (chance.randrange(1, 40) if chance.random() < share else 0))
+
+
+def slow(points, window):
+    """Tell baseline, trend and growth from all points at once, by their definitions."""
+    known, first_at = slow_recoveries(points), points[0].at
+    kept = [p for p in points if p.at >= OLDEST]
+    newest = kept[-1]
+
+    def summed(some):
+        total = NOTHING
+        for p in some:
+            total = maths.plus(total, maths.sums_of(p, known.get(p.number)))
+        return total
+
+    begins = max((newest.at - WINDOWS[window]) // HOUR * HOUR, OLDEST)
+    inside = [p for p in kept if p.at >= begins]
+    middle = (max(begins, first_at) + newest.at) // 2
+    if len(inside) > service.RECENT:
+        middle = max(middle // HOUR * HOUR, begins)
+    halves = [p for p in inside if p.at < middle], [p for p in inside if p.at >= middle]
+    recent, historical = (max((newest.at - k * WINDOWS["month"]) // HOUR * HOUR, OLDEST) for k in (1, 2))
+    growth = maths.growth(summed(p for p in kept if p.at >= recent), summed(p for p in kept if historical <= p.at < recent))
+    return maths.baseline(window, summed(inside[:-1])), maths.trend(*map(summed, halves), WINDOWS[window]), growth
+
+
+class Kept:
+    """A context's arc in the database."""
+
+    def __init__(self, db, context_id):
+        self.db, self.context_id = db, context_id
+
+    @classmethod
+    async def make(cls, db, clock):
+        project = await ensure_project(db, "default", clock)
+        name, key = secrets.token_bytes(8), bytes(32)
+        row = await db.write(
+            lambda c: contexts.hold(
+                c, context_id=secrets.token_hex(8), project_id=project.id, environment="live", name=name, digest_key=key, now=0
+            )
+        )
+        return cls(db, row["id"])
+
+    async def with_arc(self, work):
+        """Do *work* with the arc in a transaction, and keep what it left."""
+
+        async def fn(connection):
+            arc = service.Arc.of(await contexts.hold_again(connection, self.context_id))
+            found = await work(connection, arc)
+            await contexts.set_arc(connection, self.context_id, arc.columns, (arc.points_from, arc.points_to))
+            return found
+
+        return await self.db.write(fn)
+
+    async def add(self, point, role="user"):
+        await self.with_arc(lambda c, arc: service.add(c, arc, role, point, [1 / 3] * 9))
+
+    async def tell(self, window="month"):
+        return await self.with_arc(lambda c, arc: service.tell(c, arc, window, OLDEST))
+
+
+@pytest.mark.parametrize(
+    ("seed", "count", "days", "share"), [(1, 30, 2, 0.5), (2, 90, 89, 0.3), (3, 150, 20, 0.2), (4, 120, 120, 0.0), (5, 40, 130, 0.4)]
+)
+async def test_the_arc_is_that_of_all_points(db, clock, seed, count, days, share):
+    """Kept up to date message by message, late ones and expired ones among them, it is what all points together tell."""
+    kept = await Kept.make(db, clock)
+    points, there = life(seed, count, days), []
+    for n, point in enumerate(late(points, seed, share)):
+        await kept.add(point)
+        there.append(point)
+        if n % 13 == 0 or n == count - 1:
+            if max(there).at < OLDEST:
+                assert await kept.tell() == {}
+                continue
+            for window in WINDOWS:
+                told = await kept.tell(window)
+                baseline, trend, growth = slow(sorted(there), window)
+                assert told["trajectory"]["baseline"] == baseline
+                assert told["trajectory"]["trend"] == trend
+                assert {k: v for k, v in told.get("growth", {}).items() if k != "comparisonWindow"} == (growth or {})
+
+
+async def test_forgetting_changes_nothing_that_is_told(db, clock):
+    """What has expired counts no more before it is swept away; sweeping it leaves no point and no sum of it."""
+    kept = await Kept.make(db, clock)
+    points = life(7, 120, 150)
+    for point in points:
+        await kept.add(point)
+    before = [await kept.tell(window) for window in WINDOWS]
+    await kept.with_arc(lambda c, arc: service.forget(c, arc, OLDEST))
+    assert [await kept.tell(window) for window in WINDOWS] == before
+    rows = await db.read(lambda c: c.fetch("SELECT said_at FROM points"))
+    assert len(rows) == sum(p.at >= OLDEST for p in points)
+    tallies = await db.read(lambda c: c.fetch("SELECT begins FROM tallies WHERE size = 1"))
+    assert min(row["begins"] for row in tallies) >= OLDEST
+    arc = await kept.with_arc(_arc)
+    assert maths.count_of(arc.total) == len(rows)
+
+
+async def _arc(_connection, arc):
+    return arc
+
+
+async def test_recoveries_on_disk_are_those_of_a_walk(db, clock):
+    """Whatever the order of arrival, each point's recovery is the one that a walk through all points finds."""
+    kept = await Kept.make(db, clock)
+    points = life(11, 80, 5)
+    for point in late(points, 11, 0.6):
+        await kept.add(point)
+    rows = await db.read(lambda c: c.fetch("SELECT number, recovery FROM points WHERE recovery IS NOT NULL"))
+    assert {row["number"]: row["recovery"] for row in rows} == slow_recoveries(points)
+
+
+async def test_similar_moments(db, clock):
+    """The nearest earlier points are told, never the point itself, five at most; the sample stays bounded."""
+    kept = await Kept.make(db, clock)
+    assert await kept.tell() == {}
+    points = life(13, 220, 10)
+    await kept.add(points[0])
+    assert (await kept.tell())["trajectory"]["similarMoments"]["moments"] == []
+    for point in points[1:]:
+        await kept.add(point)
+    moments = (await kept.tell())["trajectory"]["similarMoments"]["moments"]
+    assert len(moments) == 5
+    assert f"p{points[-1].number}" not in {m["memoryId"] for m in moments}
+    arc = await kept.with_arc(_arc)
+    assert (len(arc.recent), len(arc.landmarks), arc.passed) == (service.RECENT, service.LANDMARKS, 220 - service.RECENT)
+
+
+async def test_other_roles_have_points_and_no_part_in_the_arc(db, clock):
+    """What the assistant says is kept and does not move the user's baseline."""
+    kept = await Kept.make(db, clock)
+    points = life(17, 10, 1)
+    for point in points[:5]:
+        await kept.add(point)
+    before = await kept.tell()
+    for point in points[5:]:
+        await kept.add(point, "assistant")
+    assert await kept.tell() == before
+    assert from_micros(points[0].at) < NOW
