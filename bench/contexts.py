@@ -1,7 +1,8 @@
-"""What a long memory costs: ``python -m bench.contexts [--url postgresql://…]``.
+"""What memory costs: ``python -m bench.contexts [--url postgresql://…]``.
 
-One analysis of one message in a context that holds ten points, against one that holds a million, in turns and through the service
-(model, database, insights; no HTTP). The points of ninety days are made in the database and counted into the sums as the server would.
+First one analysis of one message in a context that holds ten points, against one that holds a million, in turns and through the
+service (model, database, insights; no HTTP). The points of ninety days are made in the database and counted into the sums as the
+server would. Then messages a second over HTTP at 16 connections, with a context against without, in turns.
 """
 
 import asyncio
@@ -14,7 +15,10 @@ import click
 from pydantic_core import to_json
 from rich.console import Console
 
+from bench.client import Load, post
 from bench.measure import Figure
+from bench.rounds import client_process, send
+from bench.server import ANALYSIS, serving
 from bench.texts import sample
 from kaiko_server.analysis.schemas import AnalysisRequest
 from kaiko_server.contexts import queries, service
@@ -33,6 +37,7 @@ from kaiko_server.trajectory.maths import DAY, HOUR, Point, Sums
 
 _FEW, _MANY = 10, 1_000_000
 _TEXTS, _ROUNDS = 100, 9
+_HTTP_TEXTS, _CONNECTIONS = 400, 16
 _LIVES = Lives(timedelta(hours=24), timedelta(days=90), strict=False)
 _MADE = """
 WITH RECURSIVE made(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM made WHERE i < $1)
@@ -117,6 +122,24 @@ async def _compare(db: Database, console: Console) -> Figure:
     return Figure.of(ratios)
 
 
+def _over_http(url: str | None) -> Figure:
+    """Give the messages a second with a context, in those without; fifty conversations take turns."""
+    texts = sample(_HTTP_TEXTS)
+    environment = {} if url is None else {"KAIKO_DATABASE_URL": url}
+    ratios = []
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = Path(folder) / "data"
+        data_dir.mkdir(mode=0o700)
+        with serving(data_dir, environment) as server, client_process() as pool:
+            plain = [post(ANALYSIS, server.key, [text]) for text in texts]
+            kept = [post(f"/v2/emotions/talk-{n % 50}/analysis", server.key, [text]) for n, text in enumerate(texts)]
+            for _ in range(_ROUNDS):
+                with_, without = (send(pool, server, Load(server.port, r, len(r), _CONNECTIONS, 1.0)) for r in (kept, plain))
+                assert set(with_.statuses) == {200}, with_.statuses
+                ratios.append(with_.per_s / without.per_s)
+    return Figure.of(ratios)
+
+
 @click.command()
 @click.option("--url", help="PostgreSQL to measure on; SQLite in a new folder without it.")
 def main(url: str | None) -> None:
@@ -136,6 +159,9 @@ def main(url: str | None) -> None:
         f"one analysis at {_MANY:,} points takes {found.median:.3f} times ({found.min:.3f}-{found.max:.3f}) as long as at {_FEW}: "
         f"{_TEXTS} texts, {_ROUNDS} rounds in turns, {'PostgreSQL' if url else 'SQLite'}"
     )
+    kept = _over_http(url)
+    told = f"{kept.median:.2f} ({kept.min:.2f}-{kept.max:.2f})"
+    console.print(f"over HTTP, {_CONNECTIONS} connections: with a context {told} of the messages a second without")
 
 
 if __name__ == "__main__":

@@ -46,10 +46,10 @@ class Server:
     start_s: float
 
 
-def make_key(data_dir: Path) -> str:
+def make_key(data_dir: Path, more_environment: Mapping[str, str] | None = None) -> str:
     """Make a key as an operator does."""
     command = (*_KAIKO, "keys", "create", "--project", "bench", "--name", "bench", "--data-dir", str(data_dir), "--json")
-    done = subprocess.run(command, env=_environment({}), capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    done = subprocess.run(command, env=_environment(more_environment or {}), capture_output=True, text=True, check=False)  # noqa: S603 - our own command
     if done.returncode:
         message = f"`kaiko keys create` failed: {done.stderr.strip()}"
         raise ServerError(message)
@@ -65,7 +65,7 @@ def serving(data_dir: Path, more_environment: Mapping[str, str] | None = None) -
     ServerError
         It gave no reading within two minutes, or it ended with an exit code other than 0.
     """
-    key, port = make_key(data_dir), _free_port()
+    key, port = make_key(data_dir, more_environment), _free_port()
     command = (*_KAIKO, "serve", "--host", "127.0.0.1", "--port", str(port), "--data-dir", str(data_dir))
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         began = perf_counter()
