@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kaiko_server.analysis.evidence import explain
+from kaiko_server.engine.language import detect_language
 from kaiko_server.engine.layout import Layout
 from kaiko_server.engine.model import CORE, Scores, Thresholds, Timing
 from kaiko_server.engine.onnx import OnnxSession
@@ -52,6 +53,18 @@ def _lines(name: str) -> list[dict[str, object]]:
 def measure(session: OnnxSession, texts: Sequence[str]) -> Figures:
     """Give all figures; the faithfulness of the evidence over the first of *texts*."""
     return ladders(session) | negation(session) | named(session) | bias(session) | evidence(session, texts[:EVIDENCE_TEXTS])
+
+
+def languages() -> dict[str, dict[str, float]]:
+    """For each language of the test sentences: the share that is marked as not to be trusted, the share whose language is named, the rows."""
+    found: dict[str, list[tuple[bool, bool]]] = {}
+    for row in _lines("languages"):
+        told = detect_language(str(row["text"]))
+        found.setdefault(str(row["language"]), []).append((not told.supported, told.tag == row["language"]))
+    return {
+        language: {"marked": float(np.mean([m for m, _ in said])), "named": float(np.mean([n for _, n in said])), "rows": len(said)}
+        for language, said in found.items()
+    }
 
 
 def ladders(session: OnnxSession) -> Figures:

@@ -75,6 +75,18 @@ On the diagonal a number means what it says; below it, the model claims too much
 |---|---|---|---|---|
 {go}
 
+### Other languages
+
+English alone was learnt. A reading of any other language is marked `"dataQuality": "low_confidence"` and its numbers mean nothing. How
+often that works, on everyday messages, short and slangy ones among them, in the ten most spoken other languages (and on English
+sentences that look like another language, which must not be marked):
+
+| language | marked | named rightly | rows |
+|---|---|---|---|
+{languages}
+
+What is missed is short or in chat spelling (romanised Arabic, "kkkk", "wkwkwk"): a small-word test cannot tell it from English slang.
+
 ## Data
 
 | set | source and licence |
@@ -118,6 +130,7 @@ def render(report: Mapping[str, object], bars: Sequence[tuple[str, str, float]])
         labels=_rows(report["labels"], ("precision", "recall", "rows")),  # type: ignore[arg-type]
         cues=_rows(report["cues"], ("accuracy", "rows")),  # type: ignore[arg-type]
         go=_rows(report["goemotions_labels"], ("f1", "average_precision", "ece", "rows")),  # type: ignore[arg-type]
+        languages=_rows(report["languages"], ("marked", "named", "rows")),  # type: ignore[arg-type]
         data="\n".join(f"| {k} | {v} |" for k, v in report["data"].items()),  # type: ignore[attr-defined]
         cost=_cost(report["training"]),  # type: ignore[arg-type]
     )

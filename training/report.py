@@ -223,6 +223,7 @@ def evaluate(folder: Path, source: Path | None, console: Console) -> dict[str, o
         "labels": by_label(parts["corpus"], scores["corpus"]),
         "cues": by_cue([*parts["corpus"], *parts["confide"]], [*scores["corpus"], *scores["confide"]]),
     }
+    report["languages"] = behaviour.languages()
     if source is not None:
         go, table, _ = on_goemotions(parts["goemotions"], scores["goemotions"])
         found |= go | on_emobank(parts["emobank"], scores["emobank"])
