@@ -56,7 +56,7 @@ def measure(session: OnnxSession, texts: Sequence[str]) -> Figures:
 
 
 def languages() -> dict[str, dict[str, float]]:
-    """For each language of the test sentences: the share that is marked as not to be trusted, the share whose language is named, the rows."""
+    """For each language of the test sentences: how many are marked as not to be trusted, and how many get its name; shares, and rows."""
     found: dict[str, list[tuple[bool, bool]]] = {}
     for row in _lines("languages"):
         told = detect_language(str(row["text"]))
