@@ -28,11 +28,15 @@ class Stage:
     """How often each own text is shown; a variant of one once."""
     every: dict[str, int]
     """One in so many of the texts of a public set."""
+    emobank: int = 1
+    """How often each text of EmoBank is shown."""
     weights: dict[str, float] = field(default_factory=dict)
 
     def views(self, example: data.Example) -> int:
         if example.source not in data.PUBLIC:
             return self.own if example.labelled else 1
+        if example.source == "emobank":
+            return self.emobank
         return int(int(data.key(example), 16) % self.every.get(example.source, 1) == 0)
 
 
@@ -44,6 +48,8 @@ STAGES = (
         plan=Plan(encoder_rate=1.2e-4, head_rate=5e-4, layer_decay=0.9, seed=2),
         own=2,
         every={"goemotions": 2, "davidson": 2},
+        emobank=2,
+        weights={"sign": 1.5, "emobank": 1.5},
     ),
 )
 WEIGHTS = {
@@ -73,12 +79,22 @@ def targets(examples: list[data.Example], rows: list[int], said: Targets) -> Tar
     want["soft_go"][~torch.isnan(want["go"])] = torch.nan
     valence = torch.where(torch.isnan(want["dimensions"][:, :1]), want["soft_dimensions"][:, :1], want["dimensions"][:, :1])
     want["sign"] = teacher.sign(valence)
+    _not_against_readers(examples, want)
     for head, doubted in DOUBTED.items():
         told = {e.source for e in examples if getattr(e, head) is not None}
         outside = torch.tensor([e.source not in told for e in examples])
         want[head][outside & ~torch.isnan(want["core"][:, 0]) & (want[f"soft_{head}"][:, 0] < doubted)] = 0.0
         want[f"soft_{head}"][outside] = torch.nan
     return want
+
+
+def _not_against_readers(examples: list[data.Example], want: Targets) -> None:
+    """Where a text came after the teacher had learnt, it is not heard on what the text's reader saw otherwise."""
+    fresh = torch.tensor([e.round > teacher.STAGES[-1].rounds and e.core is not None for e in examples])
+    other_main = fresh & (want["main"].argmax(1) != want["soft_main"].nan_to_num().argmax(1))
+    want["soft_main"][other_main] = want["soft_core"][other_main] = torch.nan
+    told, heard = teacher.sign(want["dimensions"][:, 0]), teacher.sign(want["soft_dimensions"][:, 0])
+    want["soft_dimensions"][fresh & (told + heard == 1)] = torch.nan  # one is 0 and one is 1; the sum with an unclear one is NaN
 
 
 def lesson(stage: Stage, source: Path, runs: Path) -> Lesson:
