@@ -33,6 +33,7 @@ from kaiko_server.store.opening import open_database
 from kaiko_server.trajectory import maths
 from kaiko_server.trajectory import queries as trajectory_queries
 from kaiko_server.trajectory import service as trajectory
+from kaiko_server.trajectory.habits import Habits, habits_of
 from kaiko_server.trajectory.maths import DAY, HOUR, Point, Sums
 
 _FEW, _MANY = 10, 1_000_000
@@ -82,18 +83,24 @@ async def _fill(db: Database, place: Place, count: int, now: datetime) -> None:
 async def _count(connection: Connection, arc: trajectory.Arc, start: int, step: int, made: int) -> None:
     """Count the points that were made into hours, days and the whole."""
     tallies: dict[tuple[int, int], Sums] = {}
+    habits: dict[int, Habits] = {}
+    before: Point | None = None
     for i in range(1, made + 1):
         at = start + i * step
         category = (i * 5 + i // 7) % 7
         point = Point(at, i, category, i % 4, i * 37 % 10_001, 5000 - i * 91 % 10_001, i * 53 % 10_001, i * 17 % 10_001, 0)
         sums, hour = maths.sums_of(point, None), (1, at // HOUR * HOUR)
         tallies[hour] = maths.plus(tallies[hour], sums) if hour in tallies else sums
+        recurring, day_ = habits_of(point, before, None), at // DAY
+        habits[day_] = maths.plus(habits[day_], recurring) if day_ in habits else recurring
+        before = point
     for (_, begins), sums in list(tallies.items()):
         day = (24, begins // DAY * DAY)
         tallies[day] = maths.plus(tallies[day], sums) if day in tallies else sums
         arc.total = maths.plus(arc.total, sums)
     for (size, begins), sums in tallies.items():
-        await trajectory_queries.set_tally(connection, arc.context_id, size, begins, to_json(sums).decode())
+        recurring_ = to_json(habits[begins // DAY]).decode() if size == 24 else None
+        await trajectory_queries.set_tally(connection, arc.context_id, size, begins, to_json(sums).decode(), recurring_)
     arc.first_at, arc.points_from, arc.points_to = start + step, start + step, start + made * step
 
 

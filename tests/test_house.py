@@ -66,7 +66,7 @@ def layer(name):
     if first in {"cli", "app", "serve", "reference"}:
         return 1
     if first in FEATURES:
-        return {"queries": 6, "service": 4, "evidence": 4, "conversation": 4, "maths": 5, "format": 7, "schemas": 4}.get(
+        return {"queries": 6, "service": 4, "evidence": 4, "conversation": 4, "habits": 5, "maths": 5, "format": 7, "schemas": 4}.get(
             last, 2 if len(parts) > 1 else 9
         )
     return {"gate": 3, "parts": 4, "reading": 5, "engine": 6, "store": 6, "providers": 6, "errors": 7, "settings": 7}[first]
@@ -316,7 +316,7 @@ def test_file_names_of_features_are_the_usual_ones():
     """A feature's folder holds the files that every feature's folder holds."""
     usual = {"__init__", "routes", "service", "queries", "schemas"}
     own = defaultdict(
-        set, analysis={"evidence"}, contexts={"conversation"}, trajectory={"maths"}, keys={"format"}, health={"docs", "sunset"}
+        set, analysis={"evidence"}, contexts={"conversation"}, trajectory={"habits", "maths"}, keys={"format"}, health={"docs", "sunset"}
     )
     for feature in FEATURES:
         for path in (SOURCE / feature).glob("*.py"):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaiko_server.trajectory import maths
-from kaiko_server.trajectory.maths import DAY, HOUR, NOTHING, UNIT, Neighbours, Point
+from kaiko_server.trajectory.maths import DAY, HOUR, NOTHING, UNIT, Neighbours, Point, Recovery
 
 POINT = st.builds(
     Point,
@@ -34,12 +34,12 @@ def summed(points):
 
 def slow_recoveries(points):
     """Tell them by walking through all points in order."""
-    found, since = {}, None
+    found, began = {}, None
     for p in sorted(points):
-        if p.sign < 0 and since is None:
-            since = p.at
-        elif p.sign > 0 and since is not None:
-            found[p.number], since = p.at - since, None
+        if p.sign < 0 and began is None:
+            began = p
+        elif p.sign > 0 and began is not None:
+            found[p.number], began = Recovery(p.at - began.at, began.category), None
     return found
 
 

@@ -3,6 +3,7 @@
 import random
 import secrets
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -10,6 +11,7 @@ from kaiko_server.contexts import queries as contexts
 from kaiko_server.projects.service import ensure_project
 from kaiko_server.store.db import from_micros, to_micros
 from kaiko_server.trajectory import maths, service
+from kaiko_server.trajectory.habits import NONE, days_of, habits_of, patterns
 from kaiko_server.trajectory.maths import DAY, HOUR, NOTHING, WINDOWS, Point
 from tests.trajectory.test_maths import slow_recoveries
 
@@ -58,6 +60,17 @@ def slow(points, window):
     recent, historical = (max((newest.at - k * WINDOWS["month"]) // HOUR * HOUR, OLDEST) for k in (1, 2))
     growth = maths.growth(summed(p for p in kept if p.at >= recent), summed(p for p in kept if historical <= p.at < recent))
     return maths.baseline(window, summed(inside[:-1])), maths.trend(*map(summed, halves), WINDOWS[window]), growth
+
+
+def slow_patterns(points):
+    """Tell what recurs from all points at once: over the days that are kept whole."""
+    known, by_day, total = slow_recoveries(points), {}, NONE
+    for before, p in pairwise([None, *points]):
+        if p.at >= -(-OLDEST // DAY) * DAY:
+            counted = habits_of(p, before, known.get(p.number))
+            total = maths.plus(total, counted)
+            by_day[p.at // DAY] = maths.plus(by_day.get(p.at // DAY, NONE), counted)
+    return [block for block, _, _ in patterns(total, days_of(by_day), points[-1].at // DAY)], days_of(by_day)
 
 
 class Kept:
@@ -115,6 +128,11 @@ async def test_the_arc_is_that_of_all_points(db, clock, seed, count, days, share
                 assert told["trajectory"]["baseline"] == baseline
                 assert told["trajectory"]["trend"] == trend
                 assert {k: v for k, v in told.get("growth", {}).items() if k != "comparisonWindow"} == (growth or {})
+            detected, days = slow_patterns(sorted(there))
+            shown = [{k: v for k, v in p.items() if k not in {"firstDetected", "lastOccurrence"}} for p in told["patterns"]["detected"]]
+            assert shown == detected
+            arc = await kept.with_arc(_arc)
+            assert {at: days for at, days in arc.days.items() if arc.habits[at]} == days
 
 
 async def test_forgetting_changes_nothing_that_is_told(db, clock):
@@ -144,8 +162,8 @@ async def test_recoveries_on_disk_are_those_of_a_walk(db, clock):
     points = life(11, 80, 5)
     for point in late(points, 11, 0.6):
         await kept.add(point)
-    rows = await db.read(lambda c: c.fetch("SELECT number, recovery FROM points WHERE recovery IS NOT NULL"))
-    assert {row["number"]: row["recovery"] for row in rows} == slow_recoveries(points)
+    rows = await db.read(lambda c: c.fetch("SELECT number, recovery, recovered_from FROM points WHERE recovery IS NOT NULL"))
+    assert {row["number"]: (row["recovery"], row["recovered_from"]) for row in rows} == slow_recoveries(points)
 
 
 async def test_similar_moments(db, clock):

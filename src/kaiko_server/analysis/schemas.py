@@ -397,6 +397,7 @@ SCHEMAS: Final[dict[str, Any]] = _REQUEST_SCHEMAS | {
             "beliefs": _ref("Beliefs"),
             "trajectory": _ref("Trajectory"),
             "growth": _ref("Growth"),
+            "patterns": _ref("Patterns"),
             "context_id": _STRING,
             "context_message_count": _COUNT,
             "isFallback": {"const": False},

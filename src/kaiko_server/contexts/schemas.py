@@ -161,6 +161,7 @@ SCHEMAS: Final[dict[str, Any]] = {
             "conversationMode": _ref("ConversationMode"),
             "trajectory": _ref("Trajectory"),
             "growth": _ref("Growth"),
+            "patterns": _ref("Patterns"),
         }
         | _HEAD,
     },

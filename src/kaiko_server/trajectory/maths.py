@@ -58,6 +58,21 @@ class Point(NamedTuple):
         return (self.valence >= SIGNED) - (self.valence <= -SIGNED)
 
 
+class Recovery(NamedTuple):
+    """What a positive point ends: a run of negatives.
+
+    Attributes
+    ----------
+    took
+        Microseconds from the run's first point to the one that ends it.
+    began_with
+        The first point's category.
+    """
+
+    took: int
+    began_with: int
+
+
 _N, _I, _II, _V, _A, _W, _BREAKS, _RANK, _SOFTLY, _RECOVERIES, _RECOVERY = range(11)
 _CATEGORY_AT: Final = _RECOVERY + 1
 _COMPLEXITY_AT: Final = _CATEGORY_AT + len(CATEGORIES)
@@ -67,8 +82,8 @@ recoveries and their microseconds; then how often each category, and each comple
 NOTHING: Final[Sums] = [0] * (_COMPLEXITY_AT + len(COMPLEXITIES))
 
 
-def sums_of(point: Point, recovery: int | None) -> Sums:
-    """Give the sums of one point; *recovery* is how long after the beginning of what it ends it came, if it ends something bad."""
+def sums_of(point: Point, recovery: Recovery | None) -> Sums:
+    """Give the sums of one point; *recovery* is what it ends, if it ends something bad."""
     found = NOTHING.copy()
     found[_N] = 1
     found[_I], found[_II] = point.intensity, point.intensity**2
@@ -76,7 +91,7 @@ def sums_of(point: Point, recovery: int | None) -> Sums:
     found[_BREAKS], found[_RANK] = point.breakthrough, point.complexity + 1
     found[_SOFTLY] = int(CATEGORIES[point.category] in _SOFT and point.intensity >= _FELT)
     if recovery is not None:
-        found[_RECOVERIES], found[_RECOVERY] = 1, recovery
+        found[_RECOVERIES], found[_RECOVERY] = 1, recovery.took
     found[_CATEGORY_AT + point.category] = 1
     found[_COMPLEXITY_AT + point.complexity] = 1
     return found
@@ -296,28 +311,28 @@ class Neighbours:
     end: Point | None
 
 
-def recoveries(point: Point, around: Neighbours) -> tuple[int | None, dict[int, int | None]]:
+def recoveries(point: Point, around: Neighbours) -> tuple[Recovery | None, dict[int, Recovery | None]]:
     """Say what *point* does to recoveries when it is put between its neighbours.
 
     A recovery is the time from the first negative of a run of negatives to the positive that ends it.
 
     Returns
     -------
-    The recovery that *point* itself ends, in microseconds, or None; and the recoveries that other points, by their number, have now.
+    The recovery that *point* itself ends, or None; and those that other points, by their number, end now.
     """
     before, after, end = around.before, around.after, around.end
     in_bad = before is not None and before.sign < 0
-    changed: dict[int, int | None] = {}
+    changed: dict[int, Recovery | None] = {}
     if point.sign == 0 or in_bad == (point.sign < 0):  # it goes on with what there is
         return None, changed
     if point.sign < 0:  # a run begins here and not where it began
         ends = after if after is not None and after.sign > 0 else end
         if ends is not None:
-            changed[ends.number] = ends.at - point.at
+            changed[ends.number] = Recovery(ends.at - point.at, point.category)
         return None, changed
     assert around.run is not None  # *before* is negative
     if after is not None and after.sign > 0:
         changed[after.number] = None
     elif after is not None and end is not None:
-        changed[end.number] = end.at - after.at
-    return point.at - around.run.at, changed
+        changed[end.number] = Recovery(end.at - after.at, after.category)
+    return Recovery(point.at - around.run.at, around.run.category), changed

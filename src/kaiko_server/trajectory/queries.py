@@ -6,28 +6,44 @@ _COLUMNS = "said_at, number, role, category, complexity, intensity, valence, aro
 
 
 async def add_point(  # noqa: PLR0913, PLR0917 - a row's columns
-    connection: Connection, context_id: str, role: int, point: tuple[int, ...], sign: int | None, recovery: int | None
+    connection: Connection, context_id: str, role: int, point: tuple[int, ...], sign: int | None, recovery: tuple[int, int] | None
 ) -> None:
     await connection.execute(
         "INSERT INTO points (context_id, role, said_at, number, category, complexity, intensity, valence, arousal, wonder, breakthrough, "
-        "sign, recovery) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "sign, recovery, recovered_from) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         context_id,
         role,
         *point,
         sign,
-        recovery,
+        *(recovery or (None, None)),
     )
 
 
-async def set_recovery(connection: Connection, context_id: str, number: int, recovery: int | None) -> Row | None:
-    """Change how long a point took to come, and give the point with what it was before."""
-    before = await connection.fetchrow(
-        f"SELECT {_COLUMNS}, recovery FROM points WHERE context_id = $1 AND number = $2",  # noqa: S608 - a constant
+async def set_recovery(connection: Connection, context_id: str, number: int, recovery: tuple[int, int] | None) -> None:
+    """Change what a point ends."""
+    await connection.execute(
+        "UPDATE points SET recovery = $3, recovered_from = $4 WHERE context_id = $1 AND number = $2",
+        context_id,
+        number,
+        *(recovery or (None, None)),
+    )
+
+
+async def point(connection: Connection, context_id: str, number: int) -> Row | None:
+    return await connection.fetchrow(
+        f"SELECT {_COLUMNS}, recovery, recovered_from FROM points WHERE context_id = $1 AND number = $2",  # noqa: S608 - a constant
         context_id,
         number,
     )
-    await connection.execute("UPDATE points SET recovery = $3 WHERE context_id = $1 AND number = $2", context_id, number, recovery)
-    return before
+
+
+async def beside(connection: Connection, context_id: str, said_at: int, number: int) -> tuple[Row | None, Row | None]:
+    """Give the user's points next before and next after a place in time, with what they end."""
+    where = "context_id = $1 AND role = 0 AND (said_at, number)"
+    select = f"SELECT {_COLUMNS}, recovery, recovered_from FROM points WHERE {where}"  # noqa: S608 - constants
+    place = (context_id, said_at, number)
+    before = await connection.fetchrow(f"{select} < ($2, $3) ORDER BY said_at DESC, number DESC LIMIT 1", *place)
+    return before, await connection.fetchrow(f"{select} > ($2, $3) ORDER BY said_at, number LIMIT 1", *place)
 
 
 async def signed_before(connection: Connection, context_id: str, sign: int, said_at: int, number: int) -> Row | None:
@@ -56,18 +72,21 @@ async def signed_after(connection: Connection, context_id: str, sign: int, said_
 
 async def tally(connection: Connection, context_id: str, size: int, begins: int) -> Row | None:
     return await connection.fetchrow(
-        "SELECT sums FROM tallies WHERE context_id = $1 AND size = $2 AND begins = $3", context_id, size, begins
+        "SELECT sums, habits FROM tallies WHERE context_id = $1 AND size = $2 AND begins = $3", context_id, size, begins
     )
 
 
-async def set_tally(connection: Connection, context_id: str, size: int, begins: int, sums: str) -> None:
+async def set_tally(  # noqa: PLR0913, PLR0917 - a row's columns
+    connection: Connection, context_id: str, size: int, begins: int, sums: str, habits: str | None
+) -> None:
     await connection.execute(
-        "INSERT INTO tallies (context_id, size, begins, sums) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT (context_id, size, begins) DO UPDATE SET sums = excluded.sums",
+        "INSERT INTO tallies (context_id, size, begins, sums, habits) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (context_id, size, begins) DO UPDATE SET sums = excluded.sums, habits = excluded.habits",
         context_id,
         size,
         begins,
         sums,
+        habits,
     )
 
 
@@ -76,7 +95,8 @@ async def tallies(  # noqa: PLR0913, PLR0917 - of what, and which page
 ) -> list[Row]:
     """Give the sums of the hours or days that begin in a stretch of time, oldest first."""
     return await connection.fetch(
-        "SELECT begins, sums FROM tallies WHERE context_id = $1 AND size = $2 AND begins >= $3 AND begins < $4 ORDER BY begins LIMIT $5",
+        "SELECT begins, sums, habits FROM tallies WHERE context_id = $1 AND size = $2 AND begins >= $3 AND begins < $4 "
+        "ORDER BY begins LIMIT $5",
         context_id,
         size,
         begins,
@@ -117,7 +137,3 @@ async def remove_all(connection: Connection, context_id: str) -> None:
 
 async def oldest(connection: Connection, context_id: str) -> Row | None:
     return await connection.fetchrow("SELECT said_at FROM points WHERE context_id = $1 ORDER BY said_at, number LIMIT 1", context_id)
-
-
-async def recovery_of(connection: Connection, context_id: str, number: int) -> Row | None:
-    return await connection.fetchrow("SELECT recovery FROM points WHERE context_id = $1 AND number = $2", context_id, number)

@@ -97,6 +97,30 @@ SCHEMAS: Final[dict[str, Any]] = {
             ),
         },
     ),
+    "Patterns": _block(
+        {
+            "detected": {
+                "type": "array",
+                "items": _block(
+                    {
+                        "patternId": _STRING,
+                        "patternType": _names("temporal", "trigger_based", "cyclical", "sequential", "recovery"),
+                        "name": _STRING,
+                        "description": _STRING,
+                        "emotionalSequence": {"type": "array", "items": _CATEGORY},
+                        "frequency": {"type": "integer", "minimum": 3},
+                        "confidence": _UNIT | {"description": "How often it comes when it could."},
+                        "firstDetected": _MOMENT,
+                        "lastOccurrence": _MOMENT,
+                    },
+                    {"trigger": _STRING, "typicalDuration": _NUMBER | {"description": "Minutes."}},
+                ),
+            },
+            "activePatterns": _STRINGS | {"description": "Ids of those that came within the last week."},
+            "patternSummary": _STRING,
+        },
+        description="What recurs in the user's messages; moments are whole days (UTC).",
+    ),
     "Growth": _block(
         {
             "comparisonWindow": _block({"recent": _PERIOD, "historical": _PERIOD}),

@@ -16,7 +16,8 @@ from pydantic_core import from_json, to_json
 from kaiko_server.reading import signature
 from kaiko_server.store.db import Connection, Row, from_micros, to_micros
 from kaiko_server.trajectory import maths, queries
-from kaiko_server.trajectory.maths import DAY, HOUR, NOTHING, WINDOWS, Neighbours, Point, Sums, less, plus
+from kaiko_server.trajectory.habits import NONE, Days, Habits, days_of, habits_of, patterns, with_day
+from kaiko_server.trajectory.maths import DAY, HOUR, NOTHING, WINDOWS, Neighbours, Point, Recovery, Sums, less, plus
 
 ROLES: Final = ("user", "assistant", "system")
 RECENT: Final = 64
@@ -42,8 +43,13 @@ class Arc:
     before: dict[str, tuple[int, Sums]] = field(default_factory=dict)
     """Name of a boundary → the hour it lies at, and the sums of what was said before it."""
     first_at: int | None = None
-    negative_since: int | None = None
-    """Where the run of negatives begins that nothing positive has ended yet."""
+    run: tuple[int, int] | None = None
+    """When the run of negatives began that nothing positive has ended yet, and with which category."""
+    habits: Habits = field(default_factory=NONE.copy)
+    """Of the days from :attr:`habits_from` on."""
+    habits_from: int = 0
+    """Days since 1970."""
+    days: dict[int, Days] = field(default_factory=dict)
     points_from: int | None = None
     points_to: int | None = None
     """When the oldest and the newest point of any role was said."""
@@ -59,7 +65,9 @@ class Arc:
         if kept:
             arc.total, arc.first_at = kept["total"], kept["first_at"]
             arc.before = {name: (at, sums) for name, (at, sums) in kept["before"].items()}
-            arc.negative_since, arc.passed = kept["negative_since"], kept["passed"]
+            arc.run, arc.passed = kept["run"], kept["passed"]
+            arc.habits, arc.habits_from = kept["habits"], kept["habits_from"]
+            arc.days = {int(at): (first, last) for at, (first, last) in kept["days"].items()}
         arc.points_from, arc.points_to = row["points_from"], row["points_to"]
         if row["recent"] is not None:
             arc.recent = np.frombuffer(row["recent"], _PACKED).copy()
@@ -72,7 +80,7 @@ class Arc:
         """The columns ``ledger``, ``recent`` and ``landmarks`` of the context's row."""
         kept = {
             "total": self.total, "before": self.before, "first_at": self.first_at,
-            "negative_since": self.negative_since, "passed": self.passed,
+            "run": self.run, "passed": self.passed, "habits": self.habits, "habits_from": self.habits_from, "days": self.days,
         }  # fmt: skip
         return to_json(kept).decode(), self.recent.tobytes(), self.landmarks.tobytes()
 
@@ -102,37 +110,55 @@ async def add(connection: Connection, arc: Arc, role: str, point: Point, vector:
     newest = arc.newest
     late = newest is not None and point < newest
     recovery = await _squeeze_in(connection, arc, point) if late else _follow(arc, point)
+    before = newest
+    if late:
+        before = await _between_neighbours(connection, arc, point)
     await queries.add_point(connection, arc.context_id, 0, point, point.sign, recovery)
+    await _count(connection, arc, point.at, maths.sums_of(point, recovery), habits_of(point, before, recovery))
     if late:
         await _look_back(connection, arc)
-    await _count(connection, arc, point.at, maths.sums_of(point, recovery))
     arc.first_at = point.at if arc.first_at is None else min(arc.first_at, point.at)
     _remember(arc, point, vector)
 
 
-def _follow(arc: Arc, point: Point) -> int | None:
+def _follow(arc: Arc, point: Point) -> Recovery | None:
     """Take up a point that is the newest; give the recovery that it ends."""
     recovery = None
-    if point.sign > 0 and arc.negative_since is not None:
-        recovery = point.at - arc.negative_since
-    if point.sign < 0 and arc.negative_since is None:
-        arc.negative_since = point.at
-    elif point.sign > 0:
-        arc.negative_since = None
+    if point.sign > 0 and arc.run is not None:
+        recovery, arc.run = Recovery(point.at - arc.run[0], arc.run[1]), None
+    if point.sign < 0 and arc.run is None:
+        arc.run = (point.at, point.category)
     return recovery
 
 
-async def _squeeze_in(connection: Connection, arc: Arc, point: Point) -> int | None:
+async def _squeeze_in(connection: Connection, arc: Arc, point: Point) -> Recovery | None:
     """Take up a point that comes late: the recoveries around it are told anew; give its own."""
     around = await _around(connection, arc.context_id, point)
     own, changed = maths.recoveries(point, around)
     for number, recovery in changed.items():
-        row = await queries.set_recovery(connection, arc.context_id, number, recovery)
+        row = await queries.point(connection, arc.context_id, number)
         assert row is not None  # it was just found
-        other = _of_row(row)
-        change = less(maths.sums_of(other, recovery), maths.sums_of(other, row["recovery"]))
-        await _count(connection, arc, other.at, change)
+        other, earlier = _of_row(row), _recovery(row)
+        await queries.set_recovery(connection, arc.context_id, number, recovery)
+        # What came before it is no part of this: it is counted, and taken away again, in the same way.
+        change = less(habits_of(other, None, recovery), habits_of(other, None, earlier))
+        await _count(connection, arc, other.at, less(maths.sums_of(other, recovery), maths.sums_of(other, earlier)), change)
     return own
+
+
+async def _between_neighbours(connection: Connection, arc: Arc, point: Point) -> Point | None:
+    """Let a late point come between what stood side by side; give the one before it."""
+    row, next_row = await queries.beside(connection, arc.context_id, *point[:2])
+    before = None if row is None else _of_row(row)
+    if next_row is not None:
+        after, recovery = _of_row(next_row), _recovery(next_row)
+        change = less(habits_of(after, point, recovery), habits_of(after, before, recovery))
+        await _count(connection, arc, after.at, NOTHING, change)
+    return before
+
+
+def _recovery(row: Row) -> Recovery | None:
+    return None if row["recovery"] is None else Recovery(row["recovery"], row["recovered_from"])
 
 
 _BEGINNING: Final = (-(2**62), 0)
@@ -166,9 +192,20 @@ async def _around(connection: Connection, context_id: str, point: Point) -> Neig
 
 
 async def _look_back(connection: Connection, arc: Arc) -> None:
-    """See anew whether the arc ends in a run of negatives."""
+    """See anew whether the arc ends in a run of negatives, and on which days what is counted came first and last."""
     _, run = await _run(connection, arc.context_id, _END)
-    arc.negative_since = None if run is None else run.at
+    arc.run = None if run is None else (run.at, run.category)
+    await _count_days(connection, arc, arc.habits_from)
+
+
+async def _count_days(connection: Connection, arc: Arc, first_day: int) -> None:
+    """Count what recurs anew, over the days from *first_day* on."""
+    rows = await queries.tallies(connection, arc.context_id, 24, first_day * DAY, 2**62)
+    by_day = {row["begins"] // DAY: from_json(row["habits"]) for row in rows}
+    total = NONE
+    for habits in by_day.values():
+        total = plus(total, habits)
+    arc.habits, arc.habits_from, arc.days = list(total), first_day, days_of(by_day)
 
 
 async def forget(connection: Connection, arc: Arc, oldest: int) -> None:
@@ -184,7 +221,7 @@ async def forget(connection: Connection, arc: Arc, oldest: int) -> None:
         assert row_ is not None  # every hour lies in a day
         left = less(from_json(row_["sums"]), sums)
         if maths.count_of(left):
-            await queries.set_tally(connection, arc.context_id, 24, day, to_json(left).decode())
+            await queries.set_tally(connection, arc.context_id, 24, day, to_json(left).decode(), row_["habits"])
         else:
             await queries.remove_tally(connection, arc.context_id, 24, day)
     await queries.remove_before(connection, arc.context_id, oldest)
@@ -195,15 +232,23 @@ async def forget(connection: Connection, arc: Arc, oldest: int) -> None:
     await _look_back(connection, arc)
 
 
-async def _count(connection: Connection, arc: Arc, at: int, change: Sums) -> None:
-    """Add *change*, at the time *at*, to the hour, the day, and the running sums."""
-    for size, length in ((1, HOUR), (24, DAY)):
-        begins = at // length * length
-        row = await queries.tally(connection, arc.context_id, size, begins)
-        sums = change if row is None else plus(from_json(row["sums"]), change)
-        await queries.set_tally(connection, arc.context_id, size, begins, to_json(sums).decode())
+async def _count(connection: Connection, arc: Arc, at: int, change: Sums, recurring: Habits) -> None:
+    """Add *change* and what is *recurring*, at the time *at*, to the hour, the day, and the running sums."""
+    hour, day = at // HOUR * HOUR, at // DAY * DAY
+    row = await queries.tally(connection, arc.context_id, 1, hour)
+    await queries.set_tally(connection, arc.context_id, 1, hour, _added(None if row is None else row["sums"], change), None)
+    row = await queries.tally(connection, arc.context_id, 24, day)
+    sums, habits = _added(None if row is None else row["sums"], change), _added(None if row is None else row["habits"], recurring)
+    await queries.set_tally(connection, arc.context_id, 24, day, sums, habits)
     arc.total = plus(arc.total, change)
     arc.before = {name: (hour, plus(sums, change) if at < hour else sums) for name, (hour, sums) in arc.before.items()}
+    if at // DAY >= arc.habits_from:
+        arc.habits = plus(arc.habits, recurring)
+        arc.days = with_day(arc.days, recurring, at // DAY)
+
+
+def _added(kept: str | None, change: Sums) -> str:
+    return to_json(change if kept is None else plus(from_json(kept), change)).decode()
 
 
 def _remember(arc: Arc, point: Point, vector: Sequence[float]) -> None:
@@ -273,7 +318,8 @@ async def tell(connection: Connection, arc: Arc, window: str, oldest: int) -> di
     newest = arc.newest
     if newest is None or newest.at < oldest or arc.first_at is None:
         return {}
-    own = maths.sums_of(newest, await _own_recovery(arc, newest, connection))
+    row = await queries.point(connection, arc.context_id, newest.number)
+    own = maths.sums_of(newest, None if row is None else _recovery(row))
     length = WINDOWS[window]
     begins = max((newest.at - length) // HOUR * HOUR, oldest)
     earlier = less(arc.total, own)
@@ -290,13 +336,27 @@ async def tell(connection: Connection, arc: Arc, window: str, oldest: int) -> di
     if (momentum := maths.momentum(last_day)) is not None:
         trajectory["momentum"] = momentum
     growth = await _growth(connection, arc, newest, oldest)
-    blocks: dict[str, object] = {"trajectory": trajectory}
+    blocks: dict[str, object] = {"trajectory": trajectory, "patterns": await _patterns(connection, arc, newest, oldest)}
     return blocks if growth is None else blocks | {"growth": growth}
 
 
-async def _own_recovery(arc: Arc, newest: Point, connection: Connection) -> int | None:
-    row = await queries.recovery_of(connection, arc.context_id, newest.number)
-    return None if row is None else row["recovery"]
+async def _patterns(connection: Connection, arc: Arc, newest: Point, oldest: int) -> dict[str, object]:
+    """Tell what recurs, over whole days: one that has partly expired counts no more."""
+    first_day = -(-oldest // DAY)
+    if arc.habits_from < first_day:
+        if arc.first_at is not None and arc.first_at < first_day * DAY:
+            await _count_days(connection, arc, first_day)
+        arc.habits_from = first_day
+    found = patterns(arc.habits, arc.days, newest.at // DAY)
+    told = [
+        block | {"firstDetected": _iso(from_micros(first * DAY)), "lastOccurrence": _iso(from_micros(last * DAY))}
+        for block, (first, last), _ in found
+    ]
+    active = [str(block["patternId"]) for block, _, active in found if active]
+    summary = (
+        f"{len(told)} {'pattern' if len(told) == 1 else 'patterns'}, {len(active)} active in the last week." if told else "No pattern yet."
+    )
+    return {"detected": told, "activePatterns": active, "patternSummary": summary}
 
 
 async def _trend(connection: Connection, arc: Arc, window: str, begins: int, points: Sequence[Point]) -> dict[str, object]:

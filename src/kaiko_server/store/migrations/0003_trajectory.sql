@@ -27,9 +27,13 @@ CREATE TABLE points (
     sign SMALLINT,
     -- Microseconds since what it ends began, where it ends a run of negative valence.
     recovery BIGINT,
+    -- The category of what began that run.
+    recovered_from SMALLINT,
     PRIMARY KEY (context_id, said_at, number)
 );
 
+-- Where a user's points stand beside each other, those of other roles left out.
+CREATE INDEX points_of_user ON points (context_id, role, said_at, number);
 CREATE INDEX points_by_sign ON points (context_id, sign, said_at, number);
 CREATE INDEX points_by_number ON points (context_id, number);
 
@@ -39,5 +43,7 @@ CREATE TABLE tallies (
     size SMALLINT NOT NULL,
     begins BIGINT NOT NULL,
     sums TEXT NOT NULL,
+    -- Of days: what recurs, see trajectory/habits.py.
+    habits TEXT,
     PRIMARY KEY (context_id, size, begins)
 );
