@@ -3,12 +3,16 @@
 import http.client
 import json
 import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
 
+from kaiko_server.store.postgres import PostgresDatabase
+from kaiko_server.store.sqlite import SqliteDatabase
 from tests.live import Server, kaiko
+from tests.trajectory.recomputed import check_sums
 
 HELLO = {"model": "emotion-v2", "messages": [{"content": "hello", "externalId": "m1"}]}
 
@@ -174,6 +178,23 @@ def test_a_conversation_survives_the_server(tmp_path):
         assert b"kept" not in content or place.name == "kaiko.db", place
 
 
+def test_nothing_is_left_in_the_file(tmp_path):
+    """After `DELETE` and `kaiko compact`, beside the running server, no byte of the context's name is in any file."""
+    running = Server(tmp_path / "var")
+    for n in range(20):
+        asked = {"model": "emotion-v2", "messages": [{"content": "I'm so proud of you.", "externalId": f"zqnamezq-{n}"}]}
+        assert running.request("POST", at("zqcontextzq", "/analysis"), asked).status == 200
+    assert running.request("DELETE", at("zqcontextzq")).status == 204
+    done = kaiko("compact", data_dir=tmp_path / "var")
+    assert done.returncode == 0, done.stderr
+    # In a process of its own: closing a file here would drop the locks that SQLite has on it.
+    found = subprocess.run(["grep", "-rlaE", "zqcontextzq|zqnamezq", tmp_path / "var"], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+    assert running.request("POST", at("zqcontextzq", "/analysis"), HELLO).json["context_message_count"] == 1
+    assert subprocess.run(["grep", "-rlaE", "zqcontextzq", tmp_path / "var"], capture_output=True, text=True, check=False).stdout
+    running.stop()
+
+
 def test_a_second_server_on_one_folder_is_refused(server):
     """Two servers on one data directory: the second says so in one line, and how several can share; the command line works beside it."""
     refused = kaiko("serve", "--port", "0", data_dir=server.data_dir)
@@ -225,11 +246,15 @@ async def test_two_servers_lose_nothing(postgres, tmp_path):
     finally:
         for server in servers:
             server.stop()
+    db = await PostgresDatabase.open(environment["KAIKO_DATABASE_URL"])
+    assert await check_sums(db) == 200
+    await db.close()
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("after", [20, 90])
-def test_what_was_acknowledged_survives_a_kill(tmp_path, after):
-    """A server that is killed in the middle of eight clients' messages has kept each that it acknowledged, and none twice."""
+async def test_what_was_acknowledged_survives_a_kill(tmp_path, after):
+    """A server killed in the middle of eight clients' messages has kept each that it acknowledged, none twice, and sums that fit."""
     first = Server(tmp_path / "var")
     with ThreadPoolExecutor(9) as clients:
         running = [clients.submit(talk, first, first.key, k, 1000) for k in range(8)]
@@ -243,3 +268,6 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, after):
     assert set(kept) <= set(names)
     assert len(kept) >= after - 8  # each client may not have heard of its last
     second.stop()
+    db = await SqliteDatabase.open(tmp_path / "var")
+    assert await check_sums(db) == count
+    await db.close()

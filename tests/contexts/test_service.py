@@ -143,8 +143,10 @@ async def test_expiry(talk, clock):
     clock.move(24 * 3600 - 1)
     assert (await talk.state())["context_message_count"] == 2
     clock.move(1)
-    for work in (talk.state(), talk.message("m1"), talk.export()):
+    for work in (talk.state(), talk.message("m1")):
         assert (await refusal(work)).code is Code.CONTEXT_NOT_FOUND
+    held = await talk.export()
+    assert (held["emotions"], held["messages"], held["conversation"], len(held["points"])) == ({}, [], [], 2)
     fresh = await talk.say(text("other words", externalId="m1"))
     assert fresh["context_message_count"] == 1
     assert len((await talk.export())["messages"]) == 1
@@ -235,14 +237,17 @@ async def test_export_holds_all(talk):
     """The export pages through every kept reading, in the order of arrival, and says until when it is kept."""
     for start in range(0, 30, 10):
         await talk.say(*(text(f"message number {n}", externalId=f"m{n}") for n in range(start, start + 10)))
-    seen, after = [], 0
+    await talk.say(text("message number 30"))
+    seen, points, after = [], [], 0
     while True:
         page = await talk.export(after=after, limit=7)
         seen += [m["externalId"] for m in page["messages"]]
+        points += [p["pointId"] for p in page["points"]]
         if "next" not in page:
             break
         after = page["next"]
     assert seen == [f"m{n}" for n in range(30)]
+    assert points == [f"p{n}" for n in range(1, 32)]
     assert page["expires_at"] == "2026-06-02T12:00:00Z"
     assert "message number" not in str(page)
 

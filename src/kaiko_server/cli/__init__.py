@@ -11,6 +11,7 @@ COMMANDS = {
     "contexts": "Show and erase conversations that are remembered.",
     "analyze": "Read texts here, without a server.",
     "doctor": "Say what is wrong here and how to mend it.",
+    "compact": "Take what was erased out of the database's files.",
     "migrate": "Bring the database to this version's schema.",
 }
 """Name to one line of help: so that `kaiko --help` loads none of them."""

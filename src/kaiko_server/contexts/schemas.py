@@ -180,7 +180,17 @@ SCHEMAS: Final[dict[str, Any]] = {
     },
     "ContextExport": {
         "type": "object",
-        "required": ["object", "model", "emotions", "context_id", "context_message_count", "created_at", "expires_at", "messages"],
+        "required": [
+            "object",
+            "model",
+            "emotions",
+            "context_id",
+            "context_message_count",
+            "created_at",
+            "expires_at",
+            "messages",
+            "points",
+        ],
         "properties": {
             "object": {"const": "emotions.export"},
             "emotions": _ITEMS,
@@ -200,6 +210,11 @@ SCHEMAS: Final[dict[str, Any]] = {
                     emotions=_ref("KeptItem"),
                 ),
                 "description": "In the order in which they came; of messages without an external id no reading is kept.",
+            },
+            "points": {
+                "type": "array",
+                "items": {"type": "object"},
+                "description": "As `trajectory` has them.",
             },
             "next": _COUNT | {"description": "Where the next page begins: send it as `after`. Absent on the last page."},
         }

@@ -283,20 +283,26 @@ async def points_of(db: Database, place: Place, now: datetime, lives: Lives, ask
 async def export(  # noqa: PLR0913 - of which context, and which page
     db: Database, place: Place, now: datetime, lives: Lives, *, after: int, limit: int
 ) -> dict[str, object]:
-    """Give everything that is held of a context but its points (see :func:`points_of`), its messages a page at a time.
+    """Give everything that is held of a context, in the order in which its messages came, *limit* of them at most.
 
     Raises
     ------
     ApiError
-        ``CONTEXT_NOT_FOUND``.
+        ``CONTEXT_NOT_FOUND``: nothing is held, neither state nor points.
     """
+    oldest = lives.oldest(now)
 
-    async def find(connection: Connection) -> tuple[Row, list[Row]]:
-        row = await _alive(connection, place, now, lives)
-        return row, list(await queries.list_messages(connection, row["id"], after, limit + 1))
+    async def find(connection: Connection) -> tuple[Row, list[Row], list[tuple[int, dict[str, object]]]]:
+        row = await _find(connection, place, now, lives)
+        alive = row["expires_at"] > to_micros(now)
+        messages = list(await queries.list_messages(connection, row["id"], after, limit + 1)) if alive else []
+        return row, messages, await trajectory.points_by_number(connection, row["id"], oldest, after, limit + 1)
 
-    row, messages = await db.read(find)
-    state = _State.of(row["state"])
+    row, messages, points = await db.read(find)
+    alive = row["expires_at"] > to_micros(now)
+    state = _State.of(row["state"]) if alive else _State()
+    numbers = sorted({m["number"] for m in messages} | {number for number, _ in points})
+    last = numbers[limit - 1] if len(numbers) > limit else None
     reply = _head("emotions.export", place, row, {role: latest["item"] for role, latest in state.latest.items()}) | {
         "created_at": _iso(from_micros(row["created_at"])),
         "expires_at": _iso(from_micros(row["expires_at"])),
@@ -308,10 +314,14 @@ async def export(  # noqa: PLR0913 - of which context, and which page
                 "timestamp": _iso(from_micros(m["said_at"])),
                 "emotions": from_json(m["item"]),
             }
-            for m in messages[:limit]
+            for m in messages
+            if last is None or m["number"] <= last
         ],
+        "points": [point for number, point in points if last is None or number <= last],
     }
-    return reply | {"next": messages[limit - 1]["number"]} if len(messages) > limit else reply
+    if not alive:
+        reply["context_message_count"] = 0
+    return reply if last is None else reply | {"next": last}
 
 
 async def delete(db: Database, place: Place) -> None:

@@ -2,7 +2,7 @@
 
 from kaiko_server.settings import Settings
 from kaiko_server.store import postgres, sqlite
-from kaiko_server.store.db import Database
+from kaiko_server.store.db import Database, UnavailableError
 
 
 async def open_database(settings: Settings) -> Database:
@@ -29,6 +29,20 @@ async def pending_migrations(settings: Settings) -> int | None:
     if settings.database_url:
         return await postgres.pending_migrations(settings.database_url)
     return sqlite.pending_migrations(settings.data_dir) if (settings.data_dir / sqlite.FILE_NAME).exists() else None
+
+
+def compact(settings: Settings) -> tuple[int, int]:
+    """Take what was erased out of the files of SQLite; give their bytes before and after.
+
+    Raises
+    ------
+    UnavailableError
+        There is no such database, it is in use for too long, or it is PostgreSQL, which does so by itself.
+    """
+    if settings.database_url:
+        message = "PostgreSQL compacts itself (autovacuum); `VACUUM FULL` gives space back to the disk"
+        raise UnavailableError(message)
+    return sqlite.compact(settings.data_dir)
 
 
 def name_of(settings: Settings) -> str:

@@ -394,6 +394,31 @@ def _migrate(raw: apsw.Connection) -> None:
             )
 
 
+def compact(data_dir: Path) -> tuple[int, int]:
+    """Write the database of *data_dir* anew and empty its write-ahead log, beside a server too; give the bytes before and after.
+
+    What is deleted is overwritten at once, but older pages lie in the log until it is folded in.
+
+    Raises
+    ------
+    UnavailableError
+        It is not there, or other processes keep it busy for too long.
+    """
+    path = data_dir / FILE_NAME
+
+    def size() -> int:
+        return sum(p.stat().st_size for p in data_dir.glob(f"{FILE_NAME}*"))
+
+    with _told(path), closing(_connect(path, _BUSY_TIMEOUT_S)) as raw:
+        before = size()
+        raw.execute("VACUUM")
+        busy, _, _ = next(raw.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
+        if busy:
+            message = f"{path}: other processes keep it busy; try again"
+            raise UnavailableError(message)
+        return before, size()
+
+
 def pending_migrations(data_dir: Path) -> int:
     """Say how many migrations the database in *data_dir* lacks; nothing is changed.
 

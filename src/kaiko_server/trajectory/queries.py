@@ -120,6 +120,17 @@ async def list_points(  # noqa: PLR0913, PLR0917 - of what, and which page
     )
 
 
+async def list_by_number(connection: Connection, context_id: str, oldest: int, after: int, limit: int) -> list[Row]:
+    """Give the points with a number above *after* that were said at *oldest* or later, in the order in which they came."""
+    return await connection.fetch(
+        f"SELECT {_COLUMNS} FROM points WHERE context_id = $1 AND number > $2 AND said_at >= $3 ORDER BY number LIMIT $4",  # noqa: S608 - a constant
+        context_id,
+        after,
+        oldest,
+        limit,
+    )
+
+
 async def remove_before(connection: Connection, context_id: str, moment: int) -> None:
     """Remove the points, hours and days that lie wholly before *moment*."""
     await connection.execute("DELETE FROM points WHERE context_id = $1 AND said_at < $2", context_id, moment)

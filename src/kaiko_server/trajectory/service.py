@@ -443,6 +443,14 @@ async def points(  # noqa: PLR0913 - of what, and which page
     return [_shown(row) for row in rows]
 
 
+async def points_by_number(
+    connection: Connection, context_id: str, oldest: int, after: int, limit: int
+) -> list[tuple[int, dict[str, object]]]:
+    """Give points that have not expired, with their numbers, in the order in which they came."""
+    rows = await queries.list_by_number(connection, context_id, oldest, after, limit)
+    return [(row["number"], {k: v for k, v in _shown(row).items() if k != "cursor"}) for row in rows]
+
+
 def _shown(row: Row) -> dict[str, object]:
     point = _of_row(row)
     return {
