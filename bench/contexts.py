@@ -74,7 +74,7 @@ async def _fill(db: Database, place: Place, count: int, now: datetime) -> None:
             await trajectory.add(connection, arc, "user", point, [1 / 3] * 9)
         ends = (arc.points_from, arc.points_to)
         await queries.keep(
-            connection, row["id"], added=count, expires_at=to_micros(now + _LIVES.state), state="{}", arc=arc.columns, ends=ends
+            connection, row["id"], added=count, last_came=to_micros(now), due_at=2**62, state="{}", arc=arc.columns, ends=ends
         )
 
     await db.write(fill)

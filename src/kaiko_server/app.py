@@ -116,18 +116,18 @@ async def _open(app: FastAPI, stack: AsyncExitStack) -> None:
     stack.push_async_callback(model.close)
     keys = Verifier(db, load_pepper(settings), _now)
     app.state.parts = Parts(settings=settings, db=db, model=model, keys=keys, clock=_now)
-    sweeping = asyncio.create_task(_sweep(db, app.state.log, contexts_service.Lives.of(settings)))
+    sweeping = asyncio.create_task(_sweep(db, app.state.log, settings))
     stack.push_async_callback(_stop, sweeping)
     traffic: Traffic = app.state.traffic
     metrics: Metrics = app.state.metrics
     metrics.watch(in_flight=lambda: traffic.in_flight, model_ready=lambda: model.ready)
 
 
-async def _sweep(db: Database, log: logs.Log, lives: contexts_service.Lives) -> None:
+async def _sweep(db: Database, log: logs.Log, settings: Settings) -> None:
     """Take what has expired off the disk, for as long as the server runs."""
     while True:
         try:
-            removed = await contexts_service.sweep(db, _now, lives)
+            removed = await contexts_service.sweep(db, _now, settings)
         except StoreError as error:
             log.warning("sweeping failed", error=type(error).__name__)
         else:

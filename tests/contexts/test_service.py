@@ -12,7 +12,8 @@ from kaiko_server.contexts.service import Lives, Place
 from kaiko_server.engine.batcher import Batcher
 from kaiko_server.engine.onnx import OnnxSession
 from kaiko_server.errors import ApiError, Code
-from kaiko_server.projects.service import ensure_project
+from kaiko_server.projects.service import Retention, ensure_project, set_retention
+from kaiko_server.settings import Settings
 
 pytestmark = pytest.mark.anyio
 LIVES = Lives(timedelta(hours=24), timedelta(days=90), strict=False)
@@ -164,15 +165,15 @@ async def test_the_sweeper_removes_what_has_expired(talk, clock, db):
     other = Talk(db, talk.model, clock, Place(talk.place.project_id, "live", b"other"))
     await other.say(text("hello", externalId="m1"))
     clock.move(12 * 3600)
-    assert await service.sweep(db, clock, LIVES) == 1
+    assert await service.sweep(db, clock, Settings()) == 1
     swept, alive = sorted(await rows(db, "contexts"), key=lambda row: row["name"])
     assert (swept["state"], swept["message_count"], bytes(swept["digest_key"])) == ("{}", 0, bytes(32))
     assert alive["message_count"] == 1
     assert len(await rows(db, "context_messages")) == 1
     assert len(await rows(db, "points")) == 2
-    assert await service.sweep(db, clock, LIVES) == 0
+    assert await service.sweep(db, clock, Settings()) == 0
     clock.move(90 * 24 * 3600)
-    assert await service.sweep(db, clock, LIVES) == 2
+    assert await service.sweep(db, clock, Settings()) == 2
     assert [await rows(db, table) for table in ("contexts", "context_messages", "points", "tallies")] == [[]] * 4
 
 
@@ -185,13 +186,47 @@ async def test_strictly_nothing_outlives_the_state(talk, clock, db):
         with pytest.raises(ApiError):
             await service.points_of(db, talk.place, clock(), strict, points_asked({}))
         if ends == "sweep":
-            await service.sweep(db, clock, strict)
+            await service.sweep(db, clock, Settings(context_strict=True))
             assert await rows(db, "points") == await rows(db, "contexts") == []
         else:
             asked = AnalysisRequest.model_validate({"model": "emotion-v2", "messages": [text("again")]}, context={"now": clock()})
             reply = (await service.analyse(db, talk.model, talk.place, asked, now=clock(), lives=strict)).reply
             assert reply["trajectory"]["baseline"]["dataPointCount"] == 0
             assert len(await rows(db, "points")) == 1
+
+
+async def test_a_project_may_remember_for_another_time(talk, clock, db):
+    """What a project says of its retention holds for it alone, on what is there already too, for readers and on the disk."""
+    other = await ensure_project(db, "forgetful", clock)
+    talks = [talk, Talk(db, talk.model, clock, Place(other.id, "live", b"x"))]
+    for each in talks:
+        await each.say(text("hello", externalId="m1"))
+    short = Retention(timedelta(hours=1), timedelta(days=1), None)
+    await set_retention(db, other.id, short)
+    await service.look_again(db, other.id)
+    lives = Lives.of(Settings(), short)
+    assert (lives.state, lives.points, lives.strict) == (timedelta(hours=1), timedelta(days=1), False)
+    clock.move(3600)
+    with pytest.raises(ApiError):
+        await service.state_of(db, talks[1].place, clock(), lives)
+    assert await service.sweep(db, clock, Settings()) == 1
+    assert len(await rows(db, "context_messages")) == 1
+    clock.move(25 * 3600)
+    await service.sweep(db, clock, Settings())
+    assert len(await rows(db, "points")) == 1
+    with pytest.raises(ValueError, match="a minute"):
+        await set_retention(db, other.id, Retention(timedelta(seconds=5)))
+
+
+async def test_the_end_of_a_project(talk, clock, db):
+    """All of a project's contexts go with it, and nobody else's."""
+    other = await ensure_project(db, "ends", clock)
+    for n in range(3):
+        await Talk(db, talk.model, clock, Place(other.id, "live", b"%d" % n)).say(text("hello", externalId="m1"))
+    await talk.say(text("hello"))
+    assert await service.delete_all(db, other.id) == 3
+    assert [row["project_id"] for row in await rows(db, "contexts")] == [talk.place.project_id]
+    assert await service.delete_all(db, other.id) == 0
 
 
 async def test_the_arc_outlives_the_state(talk, clock, db):

@@ -96,7 +96,7 @@ class Kept:
         async def fn(connection):
             arc = service.Arc.of(await contexts.hold_again(connection, self.context_id))
             found = await work(connection, arc)
-            await contexts.set_arc(connection, self.context_id, arc.columns, (arc.points_from, arc.points_to))
+            await contexts.set_arc(connection, self.context_id, arc.columns, (arc.points_from, arc.points_to), 0)
             return found
 
         return await self.db.write(fn)

@@ -8,6 +8,7 @@ import click
 COMMANDS = {
     "serve": "Run the server.",
     "keys": "Make, list and revoke API keys.",
+    "projects": "List projects, say how long they remember, and end them.",
     "contexts": "Show and erase conversations that are remembered.",
     "analyze": "Read texts here, without a server.",
     "doctor": "Say what is wrong here and how to mend it.",

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from kaiko_server.cli.common import as_json, data_dir, database, now, run, settings_of
+from kaiko_server.cli.projects import find_project
 from kaiko_server.contexts import service
 from kaiko_server.contexts.schemas import context_name, points_asked
 from kaiko_server.contexts.service import Lives, Place
 from kaiko_server.errors import ApiError
 from kaiko_server.keys.format import ENVIRONMENTS
-from kaiko_server.projects.service import list_projects
+from kaiko_server.projects.service import Project
 from kaiko_server.settings import Settings
-from kaiko_server.store.db import Database
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 60
@@ -63,32 +63,29 @@ def delete(context_id: str, project: str, environment: str, data_dir: Path | Non
 
 async def _delete(settings: Settings, name: str, project: str, environment: str) -> None:
     async with database(settings) as db:
-        await service.delete(db, await _place(db, name, project, environment))
+        await service.delete(db, _place(await find_project(db, project), environment, name))
 
 
-async def _place(db: Database, name: str, project: str, environment: str) -> Place:
+def _place(project: Project, environment: str, name: str) -> Place:
     """Say which context is meant.
 
     Raises
     ------
     ValueError
-        There is no such project, or the name cannot be a context's.
+        The name cannot be a context's.
     """
-    owner = next((p.id for p in await list_projects(db) if p.name == project), None)
-    if owner is None:
-        message = f"there is no project {project!r}"
-        raise ValueError(message)
     try:
-        return Place(owner, environment, context_name(name.replace("%", "%25").encode("utf-8", "surrogateescape")))
+        return Place(project.id, environment, context_name(name.replace("%", "%25").encode("utf-8", "surrogateescape")))
     except ApiError as error:
         raise ValueError(error.message) from None
 
 
 async def _found(settings: Settings, name: str, project: str, environment: str) -> dict[str, Any]:
     """Give the state of a context, when it has one, and the sums of its hours or days."""
-    lives, moment = Lives.of(settings), now()
+    moment = now()
     async with database(settings) as db:
-        place = await _place(db, name, project, environment)
+        owner = await find_project(db, project)
+        place, lives = _place(owner, environment, name), Lives.of(settings, owner.retention)
         try:
             days = await service.points_of(db, place, moment, lives, points_asked({"bucket": "day"}))
             few = len(days["buckets"]) <= _DAYS  # type: ignore[arg-type] # a list

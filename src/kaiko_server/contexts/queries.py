@@ -6,7 +6,7 @@ from kaiko_server.store.db import Connection, Row
 
 Ends = tuple[int | None, int | None]
 """When the oldest and the newest point that is kept was said."""
-_COLUMNS = "id, created_at, expires_at, message_count, last_number, digest_key, state, ledger, recent, landmarks, points_from, points_to"
+_COLUMNS = "id, created_at, last_came, message_count, last_number, digest_key, state, ledger, recent, landmarks, points_from, points_to"
 
 
 async def hold(  # noqa: PLR0913 - the columns of a context
@@ -21,8 +21,9 @@ async def hold(  # noqa: PLR0913 - the columns of a context
 ) -> Row:
     """Give the row of a context, made if there is none (then expired already), and locked until the transaction ends."""
     row = await connection.fetchrow(
-        "INSERT INTO contexts (id, project_id, environment, name, created_at, expires_at, message_count, last_number, digest_key, state) "  # noqa: S608 - constants
-        "VALUES ($1, $2, $3, $4, $5, $5, 0, 0, $6, '{}') "
+        "INSERT INTO contexts "  # noqa: S608 - constants
+        "(id, project_id, environment, name, created_at, last_came, due_at, message_count, last_number, digest_key, state) "
+        "VALUES ($1, $2, $3, $4, $5, 0, $5, 0, 0, $6, '{}') "
         f"ON CONFLICT (project_id, environment, name) DO UPDATE SET last_number = contexts.last_number RETURNING {_COLUMNS}",
         context_id,
         project_id,
@@ -36,16 +37,16 @@ async def hold(  # noqa: PLR0913 - the columns of a context
 
 
 async def find(  # noqa: PLR0913, PLR0917 - which context, and when
-    connection: Connection, project_id: str, environment: str, name: bytes, now: int, oldest: int
+    connection: Connection, project_id: str, environment: str, name: bytes, came_after: int, oldest: int
 ) -> Row | None:
-    """Give the row of a context whose state or some point has not expired, at *now* and *oldest* (see ``kept_from``)."""
+    """Give the row of a context whose last message came after a moment, or that has a point that was said at *oldest* or later."""
     return await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM contexts WHERE project_id = $1 AND environment = $2 AND name = $3 "  # noqa: S608 - constants
-        "AND (expires_at > $4 OR points_to >= $5)",
+        "AND (last_came > $4 OR points_to >= $5)",
         project_id,
         environment,
         name,
-        now,
+        came_after,
         oldest,
     )
 
@@ -59,15 +60,24 @@ async def begin_again(connection: Connection, context_id: str, digest_key: bytes
 
 
 async def keep(  # noqa: PLR0913 - what a request leaves behind
-    connection: Connection, context_id: str, *, added: int, expires_at: int, state: str, arc: tuple[str, bytes, bytes], ends: Ends
+    connection: Connection,
+    context_id: str,
+    *,
+    added: int,
+    last_came: int,
+    due_at: int,
+    state: str,
+    arc: tuple[str, bytes, bytes],
+    ends: Ends,
 ) -> Row:
     """Set what a request leaves behind, and give the counts that then hold."""
     row = await connection.fetchrow(
-        "UPDATE contexts SET message_count = message_count + $2, last_number = last_number + $2, expires_at = $3, state = $4, "
-        "ledger = $5, recent = $6, landmarks = $7, points_from = $8, points_to = $9 WHERE id = $1 RETURNING message_count",
+        "UPDATE contexts SET message_count = message_count + $2, last_number = last_number + $2, last_came = $3, due_at = $4, state = $5, "
+        "ledger = $6, recent = $7, landmarks = $8, points_from = $9, points_to = $10 WHERE id = $1 RETURNING message_count",
         context_id,
         added,
-        expires_at,
+        last_came,
+        due_at,
         state,
         *arc,
         *ends,
@@ -118,17 +128,23 @@ async def hold_known(connection: Connection, project_id: str, environment: str, 
     )
 
 
-async def expired(connection: Connection, now: int, oldest: int, limit: int) -> list[Row]:
-    """Give contexts that hold a state or points that have expired, *limit* at most."""
+async def due(connection: Connection, now: int, limit: int) -> list[Row]:
+    """Give contexts of which something has expired, *limit* at most, with what their projects say of how long it lives."""
     return await connection.fetch(
-        "SELECT id FROM contexts "
-        "WHERE id IN (SELECT id FROM contexts WHERE expires_at <= $1 AND state <> '{}' ORDER BY expires_at LIMIT $3) "
-        "OR id IN (SELECT id FROM contexts WHERE points_from < $2 ORDER BY points_from LIMIT $3) "
-        "OR id IN (SELECT id FROM contexts WHERE expires_at <= $1 AND points_from IS NULL LIMIT $3)",
+        "SELECT contexts.id, projects.context_state_s, projects.context_points_s, projects.context_strict "
+        "FROM contexts JOIN projects ON projects.id = contexts.project_id WHERE due_at <= $1 ORDER BY due_at LIMIT $2",
         now,
-        oldest,
         limit,
     )
+
+
+async def make_due(connection: Connection, project_id: str) -> None:
+    """Have the sweeper look at every context of a project."""
+    await connection.execute("UPDATE contexts SET due_at = 0 WHERE project_id = $1", project_id)
+
+
+async def list_of_project(connection: Connection, project_id: str, limit: int) -> list[Row]:
+    return await connection.fetch("SELECT id FROM contexts WHERE project_id = $1 LIMIT $2", project_id, limit)
 
 
 async def hold_again(connection: Connection, context_id: str) -> Row | None:
@@ -144,12 +160,13 @@ async def forget_state(connection: Connection, context_id: str) -> None:
     await connection.execute("UPDATE contexts SET message_count = 0, state = '{}', digest_key = $2 WHERE id = $1", context_id, bytes(32))
 
 
-async def set_arc(connection: Connection, context_id: str, arc: tuple[str, bytes, bytes], ends: Ends) -> None:
+async def set_arc(connection: Connection, context_id: str, arc: tuple[str, bytes, bytes], ends: Ends, due_at: int) -> None:
     await connection.execute(
-        "UPDATE contexts SET ledger = $2, recent = $3, landmarks = $4, points_from = $5, points_to = $6 WHERE id = $1",
+        "UPDATE contexts SET ledger = $2, recent = $3, landmarks = $4, points_from = $5, points_to = $6, due_at = $7 WHERE id = $1",
         context_id,
         *arc,
         *ends,
+        due_at,
     )
 
 

@@ -14,6 +14,7 @@ from kaiko_server.gate import openapi
 from kaiko_server.gate.record import record_of
 from kaiko_server.gate.replies import json_reply
 from kaiko_server.gate.route import BytesRoute
+from kaiko_server.keys.service import Caller
 from kaiko_server.parts import parts_of
 
 __all__ = ["SCHEMAS", "router"]
@@ -53,7 +54,7 @@ async def analyse(request: Request) -> Response:
     place = _place(request)
     asked = await analysis.asked_of(request)
     parts = parts_of(request.scope)
-    found = await service.analyse(parts.db, parts.model, place, asked, now=parts.clock(), lives=Lives.of(parts.settings))
+    found = await service.analyse(parts.db, parts.model, place, asked, now=parts.clock(), lives=_lives(request))
     return analysis.answer(record_of(request.scope), asked, found)
 
 
@@ -67,7 +68,7 @@ async def analyse(request: Request) -> Response:
 async def state(request: Request) -> Response:
     """Give what was last read of each role, without texts: they were not kept."""
     parts = parts_of(request.scope)
-    return json_reply(to_json(await service.state_of(parts.db, _place(request), parts.clock(), Lives.of(parts.settings))))
+    return json_reply(to_json(await service.state_of(parts.db, _place(request), parts.clock(), _lives(request))))
 
 
 @router.get(  # the ids are taken from the path as it came, undecoded
@@ -83,7 +84,7 @@ async def message(request: Request) -> Response:
     """Give the reading of a message that was sent with this `externalId`."""
     parts = parts_of(request.scope)
     place, name = _place(request), external_id(_segments(request)[_PREFIX + 2])
-    return json_reply(to_json(await service.message_of(parts.db, place, name, parts.clock(), Lives.of(parts.settings))))
+    return json_reply(to_json(await service.message_of(parts.db, place, name, parts.clock(), _lives(request))))
 
 
 @router.get(
@@ -99,7 +100,7 @@ async def export(request: Request) -> Response:
     """Give all that is held: there is no text in it, for none is kept."""
     parts = parts_of(request.scope)
     after, limit = page(dict(request.query_params))
-    lives = Lives.of(parts.settings)
+    lives = _lives(request)
     return json_reply(to_json(await service.export(parts.db, _place(request), parts.clock(), lives, after=after, limit=limit)))
 
 
@@ -127,7 +128,7 @@ async def points(request: Request) -> Response:
     """
     parts = parts_of(request.scope)
     place, asked = _place(request), points_asked(dict(request.query_params))
-    return json_reply(to_json(await service.points_of(parts.db, place, parts.clock(), Lives.of(parts.settings), asked)))
+    return json_reply(to_json(await service.points_of(parts.db, place, parts.clock(), _lives(request), asked)))
 
 
 @router.delete(
@@ -149,7 +150,16 @@ def _segments(request: Request) -> list[bytes]:
     return raw.split(b"/")
 
 
-def _place(request: Request) -> Place:
+def _caller(request: Request) -> Caller:
     caller = record_of(request.scope).caller
     assert caller is not None  # the gate lets nobody else pass
+    return caller
+
+
+def _lives(request: Request) -> Lives:
+    return Lives.of(parts_of(request.scope).settings, _caller(request).retention)
+
+
+def _place(request: Request) -> Place:
+    caller = _caller(request)
     return Place(caller.project_id, caller.environment, context_name(_segments(request)[_PREFIX]))

@@ -17,9 +17,11 @@ from kaiko_server.contexts.conversation import Said, hostility_state, mode_of, r
 from kaiko_server.contexts.schemas import PointsAsked, micros_of
 from kaiko_server.engine.model import DANGERS, NAME, Model
 from kaiko_server.errors import ApiError, Code
+from kaiko_server.projects.service import Retention, retention_of
 from kaiko_server.settings import Settings
 from kaiko_server.store.db import Connection, Database, Row, from_micros, to_micros
 from kaiko_server.trajectory import service as trajectory
+from kaiko_server.trajectory.maths import HOUR
 from kaiko_server.trajectory.service import Arc
 
 Item = dict[str, Any]
@@ -48,12 +50,32 @@ class Lives:
     """Whether points die with the state at the latest."""
 
     @classmethod
-    def of(cls, settings: Settings) -> "Lives":
-        return cls(timedelta(hours=settings.context_ttl_hours), timedelta(days=settings.context_points_days), settings.context_strict)
+    def of(cls, settings: Settings, project: Retention) -> "Lives":
+        """Give what the server says, and where the *project* says otherwise, that."""
+        state, points = timedelta(hours=settings.context_ttl_hours), timedelta(days=settings.context_points_days)
+        return cls(
+            state if project.state is None else project.state,
+            points if project.points is None else project.points,
+            settings.context_strict if project.strict is None else project.strict,
+        )
 
     def oldest(self, now: datetime) -> int:
         """Give the time before which points have expired."""
         return trajectory.kept_from(now, self.points)
+
+    def came_after(self, now: datetime) -> int:
+        """Give the time after which the last message must have come for the state to live."""
+        return to_micros(now - self.state)
+
+    def due(self, last_came: int | None, points_from: int | None) -> int:
+        """Give when something expires: of a state whose last message came then, of points of which the oldest was said then."""
+        ends = [] if last_came is None else [last_came + self.state // _MICROSECOND]
+        if points_from is not None and not self.strict:
+            ends.append(points_from + self.points // _MICROSECOND)
+        return min(ends, default=0)
+
+
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -138,7 +160,7 @@ class _Adding:
             connection, context_id=secrets.token_hex(16), **asdict(self.place), digest_key=secrets.token_bytes(32), now=now
         )
         key, state, arc = row["digest_key"], _State.of(row["state"]), Arc.of(row)
-        if row["expires_at"] <= now:
+        if row["last_came"] <= self.lives.came_after(self.now):
             key, state = secrets.token_bytes(32), _State()
             await queries.begin_again(connection, row["id"], key, now)
             if self.lives.strict:
@@ -162,7 +184,8 @@ class _Adding:
             connection,
             row["id"],
             added=number - row["last_number"],
-            expires_at=to_micros(self.now + self.lives.state),
+            last_came=now,
+            due_at=self.lives.due(now, arc.points_from),
             state=state.text(),
             arc=arc.columns,
             ends=(arc.points_from, arc.points_to),
@@ -294,18 +317,18 @@ async def export(  # noqa: PLR0913 - of which context, and which page
 
     async def find(connection: Connection) -> tuple[Row, list[Row], list[tuple[int, dict[str, object]]]]:
         row = await _find(connection, place, now, lives)
-        alive = row["expires_at"] > to_micros(now)
+        alive = row["last_came"] > lives.came_after(now)
         messages = list(await queries.list_messages(connection, row["id"], after, limit + 1)) if alive else []
         return row, messages, await trajectory.points_by_number(connection, row["id"], oldest, after, limit + 1)
 
     row, messages, points = await db.read(find)
-    alive = row["expires_at"] > to_micros(now)
+    alive = row["last_came"] > lives.came_after(now)
     state = _State.of(row["state"]) if alive else _State()
     numbers = sorted({m["number"] for m in messages} | {number for number, _ in points})
     last = numbers[limit - 1] if len(numbers) > limit else None
     reply = _head("emotions.export", place, row, {role: latest["item"] for role, latest in state.latest.items()}) | {
         "created_at": _iso(from_micros(row["created_at"])),
-        "expires_at": _iso(from_micros(row["expires_at"])),
+        "expires_at": _iso(from_micros(row["last_came"]) + lives.state),
         "conversation": [asdict(said) for said in state.conversation],
         "messages": [
             {
@@ -336,38 +359,59 @@ async def delete(db: Database, place: Place) -> None:
     await db.write(remove)
 
 
-async def sweep(db: Database, clock: Callable[[], datetime], lives: Lives) -> int:
-    """Take what has expired off the disk, some contexts in a transaction, and give in how many there was something.
+async def delete_all(db: Database, project_id: str) -> int:
+    """Erase every context of a project, some in a transaction, and give how many there were."""
+
+    async def remove(connection: Connection) -> int:
+        rows = await queries.list_of_project(connection, project_id, _SWEPT_AT_ONCE)
+        for row in rows:
+            await queries.hold_again(connection, row["id"])
+            await trajectory.forget_all(connection, Arc(row["id"]))
+            await queries.remove(connection, row["id"])
+        return len(rows)
+
+    removed = 0
+    while some := await db.write(remove):
+        removed += some
+    return removed
+
+
+async def look_again(db: Database, project_id: str) -> None:
+    """Have what has expired of a project's contexts swept away, when its retention has changed: readers see that at once anyway."""
+    await db.write(lambda connection: queries.make_due(connection, project_id))
+
+
+async def sweep(db: Database, clock: Callable[[], datetime], settings: Settings) -> int:
+    """Take what has expired off the disk, some contexts in a transaction, and give at how many it looked.
 
     It cannot be read any more in any case.
     """
     swept = 0
-    while True:
-        some = await db.write(lambda connection: _sweep_some(connection, clock(), lives))
+    while some := await db.write(lambda connection: _sweep_some(connection, clock(), settings)):
         swept += some
-        if not some:
-            return swept
+    return swept
 
 
-async def _sweep_some(connection: Connection, moment: datetime, lives: Lives) -> int:
-    now, oldest = to_micros(moment), lives.oldest(moment)
-    found = await queries.expired(connection, now, oldest, _SWEPT_AT_ONCE)
+async def _sweep_some(connection: Connection, moment: datetime, settings: Settings) -> int:
+    found = await queries.due(connection, to_micros(moment), _SWEPT_AT_ONCE)
     for known in found:
+        lives = Lives.of(settings, retention_of(known))
         row = await queries.hold_again(connection, known["id"])
         if row is None:
             continue
-        dead = row["expires_at"] <= now
-        arc = Arc.of(row)
-        if dead:
+        alive, oldest, arc = row["last_came"] > lives.came_after(moment), lives.oldest(moment), Arc.of(row)
+        if not alive:
             await queries.forget_state(connection, row["id"])
-        if dead and lives.strict:
+        if not alive and lives.strict:
             arc = await trajectory.forget_all(connection, arc)
         elif arc.points_from is not None and arc.points_from < oldest:
             await trajectory.forget(connection, arc, oldest)
-        if dead and arc.points_from is None:
+        if not alive and arc.points_from is None:
             await queries.remove(connection, row["id"])
         else:
-            await queries.set_arc(connection, row["id"], arc.columns, (arc.points_from, arc.points_to))
+            # An hour at least: an hour's points go together, so that what is due may have to wait for its hour's end.
+            due_at = max(lives.due(row["last_came"] if alive else None, arc.points_from), to_micros(moment) + HOUR)
+            await queries.set_arc(connection, row["id"], arc.columns, (arc.points_from, arc.points_to), due_at)
     return len(found)
 
 
@@ -375,7 +419,7 @@ async def _find(connection: Connection, place: Place, now: datetime, lives: Live
     """Find a context of which anything is held."""
     # Where points die with the state, none of them counts for itself.
     oldest = 2**62 if lives.strict else lives.oldest(now)
-    row = await queries.find(connection, place.project_id, place.environment, place.name, to_micros(now), oldest)
+    row = await queries.find(connection, place.project_id, place.environment, place.name, lives.came_after(now), oldest)
     if row is None:
         raise ApiError(Code.CONTEXT_NOT_FOUND)
     return row
@@ -384,7 +428,7 @@ async def _find(connection: Connection, place: Place, now: datetime, lives: Live
 async def _alive(connection: Connection, place: Place, now: datetime, lives: Lives) -> Row:
     """Find a context whose state is held."""
     row = await _find(connection, place, now, lives)
-    if row["expires_at"] <= to_micros(now):
+    if row["last_came"] <= lives.came_after(now):
         raise ApiError(Code.CONTEXT_NOT_FOUND)
     return row
 

@@ -4,7 +4,8 @@ from kaiko_server.store.db import Connection, Row
 
 _SELECT = """
 SELECT keys.id, keys.project_id, projects.name AS project, keys.environment, keys.name, keys.hint, keys.digest,
-       keys.created_at, keys.expires_at, keys.revoked_at
+       keys.created_at, keys.expires_at, keys.revoked_at,
+       projects.context_state_s, projects.context_points_s, projects.context_strict
 FROM keys JOIN projects ON projects.id = keys.project_id
 """
 
@@ -55,3 +56,7 @@ async def list_of_project(connection: Connection, project: str) -> list[Row]:
 async def revoke(connection: Connection, key_id: str, revoked_at: int) -> int:
     """Mark a key as revoked unless it is already: the first time stays. *revoked_at* in microseconds."""
     return await connection.execute("UPDATE keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", key_id, revoked_at)
+
+
+async def delete_of_project(connection: Connection, project_id: str) -> int:
+    return await connection.execute("DELETE FROM keys WHERE project_id = $1", project_id)

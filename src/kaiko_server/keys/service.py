@@ -12,7 +12,7 @@ from kaiko_server.errors import ApiError, Code
 from kaiko_server.keys import format as key_format
 from kaiko_server.keys import queries
 from kaiko_server.keys.format import ENVIRONMENTS, Environment
-from kaiko_server.projects.service import ensure_project
+from kaiko_server.projects.service import Retention, ensure_project, retention_of
 from kaiko_server.settings import Settings, SettingsError
 from kaiko_server.store.db import Connection, Database, Row, from_micros, to_micros
 from kaiko_server.store.files import locked, make_private_folder, write_private_file
@@ -40,6 +40,8 @@ class Caller:
     environment: Environment
     name: str
     """The name of the key."""
+    retention: Retention = field(default_factory=Retention)
+    """How long what is remembered for its project lives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,11 @@ async def revoke_key(db: Database, key_id: str, clock: Callable[[], datetime]) -
     return KeyRecord(**_columns(row))
 
 
+async def delete_keys(db: Database, project_id: str) -> int:
+    """Remove every key of a project, and give how many there were; servers on the same data follow within a second."""
+    return await db.write(lambda connection: queries.delete_of_project(connection, project_id))
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     caller: Caller
@@ -198,7 +205,7 @@ class Verifier:
             raise ApiError(Code.KEY_REVOKED)
         if status == "expired":
             raise ApiError(Code.KEY_EXPIRED)
-        caller = Caller(record.id, record.project_id, record.environment, record.name)
+        caller = Caller(record.id, record.project_id, record.environment, record.name, retention_of(row))
         seen = _Seen(caller, now, record.expires_at)
         self._seen[digest] = seen
         if len(self._seen) > self._remembered:

@@ -2,7 +2,7 @@
 
 from kaiko_server.store.db import Connection, Row
 
-_COLUMNS = "id, name, created_at"
+_COLUMNS = "id, name, created_at, context_state_s, context_points_s, context_strict"
 
 
 async def insert(connection: Connection, *, project_id: str, name: str, created_at: int) -> None:
@@ -21,3 +21,17 @@ async def find(connection: Connection, name: str) -> Row | None:
 
 async def list_all(connection: Connection) -> list[Row]:
     return await connection.fetch(f"SELECT {_COLUMNS} FROM projects ORDER BY created_at, id")  # noqa: S608 - a constant
+
+
+async def set_retention(connection: Connection, project_id: str, state_s: int | None, points_s: int | None, strict: int | None) -> None:
+    await connection.execute(
+        "UPDATE projects SET context_state_s = $2, context_points_s = $3, context_strict = $4 WHERE id = $1",
+        project_id,
+        state_s,
+        points_s,
+        strict,
+    )
+
+
+async def delete(connection: Connection, project_id: str) -> None:
+    await connection.execute("DELETE FROM projects WHERE id = $1", project_id)

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kaiko_server.projects import queries
 from kaiko_server.store.db import Connection, Database, Row, from_micros, to_micros
@@ -13,12 +13,32 @@ MAX_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long what is remembered of a project's contexts lives; None where the server's settings hold.
+
+    Attributes
+    ----------
+    state
+        After the last message came.
+    points
+        After what they tell of was said.
+    strict
+        Whether points die with the state at the latest.
+    """
+
+    state: timedelta | None = None
+    points: timedelta | None = None
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """What keys and data belong to; two projects never see each other's."""
 
     id: str
     name: str
     created_at: datetime
+    retention: Retention
 
 
 async def ensure_project(db: Database, name: str, clock: Callable[[], datetime]) -> Project:
@@ -48,5 +68,42 @@ async def list_projects(db: Database) -> list[Project]:
     return [_project(row) for row in await db.read(queries.list_all)]
 
 
+async def set_retention(db: Database, project_id: str, retention: Retention) -> None:
+    """Say how long what is remembered of a project's contexts lives.
+
+    Raises
+    ------
+    ValueError
+        A time is below a minute.
+    """
+    if any(time is not None and time < timedelta(minutes=1) for time in (retention.state, retention.points)):
+        message = "what is remembered lives a minute at least"
+        raise ValueError(message)
+    state, points = (None if time is None else round(time.total_seconds()) for time in (retention.state, retention.points))
+    strict = None if retention.strict is None else int(retention.strict)
+    await db.write(lambda connection: queries.set_retention(connection, project_id, state, points, strict))
+
+
+async def delete(db: Database, project_id: str) -> None:
+    """Remove a project on which nothing hangs any more.
+
+    Raises
+    ------
+    ConstraintError
+        Something does.
+    """
+    await db.write(lambda connection: queries.delete(connection, project_id))
+
+
+def retention_of(row: Row) -> Retention:
+    """Read the columns of *row* that say how long a project's contexts live."""
+    state, points, strict = row["context_state_s"], row["context_points_s"], row["context_strict"]
+    return Retention(
+        None if state is None else timedelta(seconds=state),
+        None if points is None else timedelta(seconds=points),
+        None if strict is None else bool(strict),
+    )
+
+
 def _project(row: Row) -> Project:
-    return Project(row["id"], row["name"], from_micros(row["created_at"]))
+    return Project(row["id"], row["name"], from_micros(row["created_at"]), retention_of(row))

@@ -1,5 +1,10 @@
 -- What is remembered of a conversation: numbers and labels, never a text, nor anything made of one that would outlive the state.
 
+-- How long what is remembered lives, in seconds, where a project wants it otherwise than the server.
+ALTER TABLE projects ADD COLUMN context_state_s BIGINT;
+ALTER TABLE projects ADD COLUMN context_points_s BIGINT;
+ALTER TABLE projects ADD COLUMN context_strict SMALLINT;
+
 CREATE TABLE contexts (
     id TEXT NOT NULL PRIMARY KEY,
     project_id TEXT NOT NULL REFERENCES projects (id),
@@ -7,8 +12,10 @@ CREATE TABLE contexts (
     -- As the client calls it, in UTF-8; bytes, since PostgreSQL's text cannot hold every character.
     name BYTEA NOT NULL CHECK (length(name) BETWEEN 1 AND 128),
     created_at BIGINT NOT NULL,
-    -- From here on the state is gone, whether its row has been swept away yet or not.
-    expires_at BIGINT NOT NULL,
+    -- When its last message came, by the server's clock: the state lives for so long after it.
+    last_came BIGINT NOT NULL,
+    -- When the sweeper is to look at it: something of it has expired then.
+    due_at BIGINT NOT NULL,
     message_count BIGINT NOT NULL,
     -- Messages that ever came, for the order of those that are told to be of one time.
     last_number BIGINT NOT NULL,
@@ -19,7 +26,7 @@ CREATE TABLE contexts (
     UNIQUE (project_id, environment, name)
 );
 
-CREATE INDEX contexts_by_expiry ON contexts (expires_at);
+CREATE INDEX contexts_by_due ON contexts (due_at);
 
 CREATE TABLE context_messages (
     context_id TEXT NOT NULL REFERENCES contexts (id),

@@ -8,7 +8,6 @@ ALTER TABLE contexts ADD COLUMN landmarks BYTEA;
 -- When the oldest and the newest point that is still kept was said; null where there is none.
 ALTER TABLE contexts ADD COLUMN points_from BIGINT;
 ALTER TABLE contexts ADD COLUMN points_to BIGINT;
-CREATE INDEX contexts_by_oldest_point ON contexts (points_from);
 
 CREATE TABLE points (
     context_id TEXT NOT NULL REFERENCES contexts (id),
