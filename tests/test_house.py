@@ -79,7 +79,8 @@ def room(name):
 
 MEETINGS = {
     ("cli", "serve"), ("serve", "app"), ("reference", "app"),
-    ("contexts", "analysis"), ("contexts", "trajectory"), ("contexts", "projects"), ("chat", "analysis"), ("chat", "contexts"), ("chat", "usage"),
+    ("contexts", "analysis"), ("contexts", "trajectory"), ("contexts", "projects"),
+    ("chat", "analysis"), ("chat", "contexts"), ("chat", "usage"),
     ("keys", "projects"), ("parts", "keys"), ("health", "parts"),
 }  # fmt: skip
 """Rooms on one floor of which the first may open the door of the second."""

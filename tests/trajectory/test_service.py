@@ -193,3 +193,30 @@ async def test_other_roles_have_points_and_no_part_in_the_arc(db, clock):
         await kept.add(point, "assistant")
     assert await kept.tell() == before
     assert from_micros(points[0].at) < NOW
+
+
+def sixty_days(calm_first):
+    """A life of sixty days, four messages a day: a month of wide swings and slow recoveries, and one of small swings and fast ones."""
+    points, start = [], to_micros(NOW) - 60 * DAY
+    for day in range(60):
+        calm = (day < 30) == calm_first
+        hours = (8, 9, 10, 20) if calm else (8, 12, 20, 21)
+        moods = ((0.45, -0.3), (0.55, 0.4), (0.5, 0.3), (0.5, 0.0)) if calm else ((0.95, -0.8), (0.1, -0.5), (0.9, 0.3), (0.1, 0.0))
+        for hour, (intensity, valence) in zip(hours, moods, strict=True):
+            category = (2, 0, 1, 6)[len(points) % 4] if calm else (3, 2, 0, 6)[len(points) % 4]
+            at = start + day * DAY + hour * HOUR
+            points.append(Point(at, len(points) + 1, category, int(calm), round(intensity * 1e4), round(valence * 1e4), 5000, 2000, 0))
+    return points
+
+
+@pytest.mark.parametrize(("calm_first", "sign"), [(False, 1), (True, -1)])
+async def test_a_life_of_sixty_days(db, clock, calm_first, sign):
+    """Calming down and recovering faster is growth; the mirror image is the opposite."""
+    kept = await Kept.make(db, clock)
+    for point in sixty_days(calm_first):
+        await kept.add(point)
+    growth = (await kept.tell())["growth"]
+    assert growth["overallGrowthScore"] * sign > 20
+    improved = {d["dimension"]: d["percentageChange"] for d in growth["dimensions"]}
+    assert improved["regulation"] * sign < 0
+    assert improved["resilience"] * sign < 0
