@@ -251,6 +251,19 @@ async def test_two_servers_lose_nothing(postgres, tmp_path):
     await db.close()
 
 
+def test_a_crowd_beside_the_command_line(server):
+    """Eight clients write to one context of one server while the command line makes keys in the same database: nothing is lost."""
+    with ThreadPoolExecutor(8) as clients:
+        running = [clients.submit(talk, server, server.key, f"cli{k}", 25) for k in range(8)]
+        while not all(future.done() for future in running):
+            assert kaiko("keys", "create", "--project", "beside", data_dir=server.data_dir).returncode == 0
+    kept = {name for future in running for name in future.result()}
+    _, names = everything(server, server.key)
+    assert len(kept) == 200
+    assert kept <= set(names)
+    assert len(names) == len(set(names))
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("after", [20, 90])
 async def test_what_was_acknowledged_survives_a_kill(tmp_path, after):

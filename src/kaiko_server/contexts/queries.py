@@ -155,8 +155,18 @@ async def hold_again(connection: Connection, context_id: str) -> Row | None:
     )
 
 
+async def forget_messages(connection: Connection, context_id: str, at_most: int) -> int:
+    """Remove messages, the oldest first, and give how many."""
+    return await connection.execute(
+        "DELETE FROM context_messages WHERE context_id = $1 AND number IN "
+        "(SELECT number FROM context_messages WHERE context_id = $1 ORDER BY number LIMIT $2)",
+        context_id,
+        at_most,
+    )
+
+
 async def forget_state(connection: Connection, context_id: str) -> None:
-    await connection.execute("DELETE FROM context_messages WHERE context_id = $1", context_id)
+    """Forget a state whose messages are gone, and the key of their digests."""
     await connection.execute("UPDATE contexts SET message_count = 0, state = '{}', digest_key = $2 WHERE id = $1", context_id, bytes(32))
 
 

@@ -26,7 +26,9 @@ from kaiko_server.trajectory.service import Arc
 
 Item = dict[str, Any]
 _SWEPT_AT_ONCE = 50
-"""Contexts that one transaction of the sweeper removes: others get their turn between two."""
+_ROWS_AT_ONCE = 5_000
+"""Contexts that one transaction of the sweeper looks at, and rows that it removes, at most: others get their turn between two."""
+_END_OF_TIME = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,26 +395,37 @@ async def sweep(db: Database, clock: Callable[[], datetime], settings: Settings)
 
 
 async def _sweep_some(connection: Connection, moment: datetime, settings: Settings) -> int:
+    """Take a step with each of some contexts; what is left of one is due at once again."""
     found = await queries.due(connection, to_micros(moment), _SWEPT_AT_ONCE)
+    left = _ROWS_AT_ONCE
     for known in found:
-        lives = Lives.of(settings, retention_of(known))
         row = await queries.hold_again(connection, known["id"])
-        if row is None:
-            continue
-        alive, oldest, arc = row["last_came"] > lives.came_after(moment), lives.oldest(moment), Arc.of(row)
-        if not alive:
-            await queries.forget_state(connection, row["id"])
-        if not alive and lives.strict:
-            arc = await trajectory.forget_all(connection, arc)
-        elif arc.points_from is not None and arc.points_from < oldest:
-            await trajectory.forget(connection, arc, oldest)
-        if not alive and arc.points_from is None:
-            await queries.remove(connection, row["id"])
-        else:
-            # An hour at least: an hour's points go together, so that what is due may have to wait for its hour's end.
-            due_at = max(lives.due(row["last_came"] if alive else None, arc.points_from), to_micros(moment) + HOUR)
-            await queries.set_arc(connection, row["id"], arc.columns, (arc.points_from, arc.points_to), due_at)
+        if row is not None:
+            left -= await _sweep_one(connection, row, moment, Lives.of(settings, retention_of(known)), max(left, 1))
     return len(found)
+
+
+async def _sweep_one(connection: Connection, row: Row, moment: datetime, lives: Lives, at_most: int) -> int:
+    """Take what has expired of one context, *at_most* rows or an hour's points, and give about how many rows went."""
+    alive, oldest, arc = row["last_came"] > lives.came_after(moment), lives.oldest(moment), Arc.of(row)
+    if not alive and lives.strict:
+        oldest = _END_OF_TIME
+    gone, done = 0, True
+    if not alive:
+        gone = await queries.forget_messages(connection, row["id"], at_most)
+        done = gone < at_most
+        if done:
+            await queries.forget_state(connection, row["id"])
+    if done and arc.points_from is not None and arc.points_from < oldest:
+        done = await trajectory.forget(connection, arc, oldest, at_most)
+        gone = at_most
+    if done and not alive and arc.points_from is None:
+        await queries.remove(connection, row["id"])
+        return gone
+    # An hour's points go together, so that what is due may have to wait for the end of its hour.
+    due_at = max(lives.due(row["last_came"] if alive else None, arc.points_from), to_micros(moment) + HOUR) if done else 0
+    await queries.set_arc(connection, row["id"], arc.columns, (arc.points_from, arc.points_to), due_at)
+    return gone
 
 
 async def _find(connection: Connection, place: Place, now: datetime, lives: Lives) -> Row:

@@ -208,11 +208,21 @@ async def _count_days(connection: Connection, arc: Arc, first_day: int) -> None:
     arc.habits, arc.habits_from, arc.days = list(total), first_day, days_of(by_day)
 
 
-async def forget(connection: Connection, arc: Arc, oldest: int) -> None:
-    """Remove what was said before the hour *oldest*, from the sums as well."""
+async def forget(connection: Connection, arc: Arc, oldest: int, at_most: int) -> bool:
+    """Remove what was said before the hour *oldest*, from the sums as well; whole hours, until *at_most* points are gone.
+
+    Returns
+    -------
+    Whether that was all.
+    """
     days: dict[int, Sums] = {}
+    removed, until = 0, oldest
     for row in await queries.tallies(connection, arc.context_id, 1, -(2**62), oldest):
         sums, begins = from_json(row["sums"]), row["begins"]
+        if removed and removed + maths.count_of(sums) > at_most:
+            until = begins
+            break
+        removed += maths.count_of(sums)
         days[begins // DAY * DAY] = plus(days.get(begins // DAY * DAY, NOTHING), sums)
         arc.total = less(arc.total, sums)
         arc.before = {name: (hour, less(all_, sums) if begins < hour else all_) for name, (hour, all_) in arc.before.items()}
@@ -224,12 +234,13 @@ async def forget(connection: Connection, arc: Arc, oldest: int) -> None:
             await queries.set_tally(connection, arc.context_id, 24, day, to_json(left).decode(), row_["habits"])
         else:
             await queries.remove_tally(connection, arc.context_id, 24, day)
-    await queries.remove_before(connection, arc.context_id, oldest)
+    await queries.remove_before(connection, arc.context_id, until)
     arc.recent, arc.landmarks = (points[points["at"] >= oldest] for points in (arc.recent, arc.landmarks))
     first = await queries.oldest(connection, arc.context_id)
     arc.points_from = None if first is None else first["said_at"]
     arc.points_to = None if first is None else arc.points_to
     await _look_back(connection, arc)
+    return until == oldest
 
 
 async def _count(connection: Connection, arc: Arc, at: int, change: Sums, recurring: Habits) -> None:
