@@ -17,6 +17,7 @@ from kaiko_server.reading.safety import danger_of
 from training import calibrate, data, figures, report, student, teacher
 from training.export import export
 from training.labels import GO
+from training.refit import refit
 
 DOUBTFUL = (0.25, 0.6)
 """Risks between these are neither danger nor none."""
@@ -47,6 +48,7 @@ def crisis_threshold(folder: Path, console: Console) -> float:
 def ship(source: Path, runs: Path, folder: Path, console: Console) -> None:
     """Calibrate the student, turn it into int8 ONNX and fit the thresholds on that."""
     reader = student.train(source, runs)
+    refit(reader, source)
     calibration = calibrate.calibrate(reader, source)
     used = {name: json.loads(text) for name, text in calibrate.used(runs).items()}
     built = runs / "export"
