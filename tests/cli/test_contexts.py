@@ -48,7 +48,7 @@ def test_erasing(server):
 
 def test_what_cannot_be_shown(server):
     """An unknown project, another environment and a name that no context can have are one clear line."""
-    told(server, "mine", "hello")
-    for wish in (["mine", "--project", "none"], ["mine", "--environment", "test"], ["analysis"], [""]):
+    told(server, "not-for-all", "hello")
+    for wish in (["not-for-all", "--project", "none"], ["not-for-all", "--environment", "test"], ["analysis"], [""]):
         refused = kaiko("contexts", "show", *wish, data_dir=server.data_dir)
         assert (refused.returncode, len(refused.stderr.strip().splitlines())) == (1, 1), wish

@@ -155,9 +155,9 @@ def test_what_cannot_start_says_why_in_a_line(tmp_path, environment, said):
     assert "Traceback" not in found.stderr
 
 
-def test_a_taken_port_is_said(server):
+def test_a_taken_port_is_said(server, tmp_path):
     """A port in use is named, with how to take another."""
-    found = kaiko("serve", "--port", server.port, data_dir=server.data_dir)
+    found = kaiko("serve", "--port", server.port, data_dir=tmp_path / "var")
     assert found.returncode == 1
     assert f"{server.port}" in found.stderr
     assert "KAIKO_PORT" in found.stderr

@@ -35,7 +35,7 @@ def test_levels_of_hostility(score, level, response):
 @given(SCORES, st.sampled_from([None, "self_harm", "violence", "victim"]))
 def test_crisis_personality_exactly_in_a_crisis(scores, danger):
     """`crisisDetected`, the crisis mode and the crisis personality come together or not at all, and every block is whole."""
-    block = conversation_mode(scores, danger, "sadness", "high")
+    block = conversation_mode(scores.mode, scores.concern, danger, "sadness", "high")
     assert (
         block["crisisDetected"]
         == (danger is not None)
