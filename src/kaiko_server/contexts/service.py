@@ -94,7 +94,7 @@ class _State:
         return cls(kept.get("latest", {}), [Said(**said | {"mode": tuple(said["mode"])}) for said in kept.get("conversation", ())])
 
     def text(self) -> str:
-        return to_json({"latest": self.latest, "conversation": [asdict(said) for said in self.conversation]}).decode()
+        return to_json({"latest": self.latest, "conversation": self.conversation}).decode()
 
     def take(self, role: str, at: int, number: int, item: Item) -> None:
         """Make *item* the latest of *role*, unless a later one is there."""
@@ -159,7 +159,13 @@ class _Adding:
     async def run(self, connection: Connection) -> _Told:
         now, oldest = to_micros(self.now), self.lives.oldest(self.now)
         row = await queries.hold(
-            connection, context_id=secrets.token_hex(16), **asdict(self.place), digest_key=secrets.token_bytes(32), now=now
+            connection,
+            context_id=secrets.token_hex(16),
+            project_id=self.place.project_id,
+            environment=self.place.environment,
+            name=self.place.name,
+            digest_key=secrets.token_bytes(32),
+            now=now,
         )
         key, state, arc = row["digest_key"], _State.of(row["state"]), Arc.of(row)
         if row["last_came"] <= self.lives.came_after(self.now):

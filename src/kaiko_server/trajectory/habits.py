@@ -75,12 +75,8 @@ def _rows(habits: Sequence[int], at: int) -> list[Sequence[int]]:
 def _sequences(habits: Sequence[int]) -> Iterator[_Found]:
     """Tell what follows what, and what goes to and fro."""
     rows = _rows(habits, _FOLLOWS)
-    likely = {
-        (a, b): rows[a][b] / sum(rows[a])
-        for a in range(_KINDS)
-        for b in range(_KINDS)
-        if a != b and rows[a][b] >= _OFTEN and rows[a][b] >= _LIKELY * sum(rows[a])
-    }
+    often = [(a, b, count, sum(row)) for a, row in enumerate(rows) for b, count in enumerate(row) if count >= _OFTEN and a != b]
+    likely = {(a, b): count / total for a, b, count, total in often if count >= _LIKELY * total}
     for (a, b), confidence in likely.items():
         first, second = CATEGORIES[a], CATEGORIES[b]
         if (b, a) not in likely:
@@ -92,8 +88,10 @@ def _sequences(habits: Sequence[int]) -> Iterator[_Found]:
             yield _Found("cyclical", (a, b, a), _FOLLOWS + pair(a, b), count, both, f"{first} and {second} in turns", text)
     for a, row in enumerate(_rows(habits, _FOLLOWS_STRONG)):
         for b, count in enumerate(row):
-            usual = rows[a][b] / max(1, sum(rows[a]))
-            if a != b and count >= _OFTEN and count >= max(_TRIGGERED, usual + _MORE) * sum(row):
+            if count < _OFTEN or a == b:
+                continue
+            usual = rows[a][b] / sum(rows[a])
+            if count >= max(_TRIGGERED, usual + _MORE) * sum(row):
                 first, second = CATEGORIES[a], CATEGORIES[b]
                 text = f"Strong {first} is followed by {second}, {count / sum(row):.0%} of the time; {first} as a whole {usual:.0%}."
                 at = _FOLLOWS_STRONG + pair(a, b)
@@ -118,8 +116,10 @@ def _times(habits: Sequence[int]) -> Iterator[_Found]:
     total = sum(map(sum, parts))
     for p, (name, row) in enumerate(zip(PARTS, parts, strict=True)):
         for a, count in enumerate(row):
-            overall = sum(part[a] for part in parts) / max(1, total)
-            if a != _NEUTRAL and count >= _OFTEN and count >= max(_LIKELY, _LIFT * overall) * sum(row):
+            if count < _OFTEN or a == _NEUTRAL:
+                continue
+            overall = sum(part[a] for part in parts) / total
+            if count >= max(_LIKELY, _LIFT * overall) * sum(row):
                 text = f"{CATEGORIES[a].capitalize()} is {count / sum(row):.0%} of what comes in the {name} (UTC), {overall:.0%} of all."
                 yield _Found("temporal", (a,), _PART_AT + p * _KINDS + a, count, count / sum(row), f"{CATEGORIES[a]} in the {name}", text)
 

@@ -163,6 +163,19 @@ def trend(first: Sequence[int], second: Sequence[int], length: int) -> dict[str,
     }
 
 
+def halves(points: Sequence[Point], middle: int) -> tuple[Sums, Sums]:
+    """Give the sums that :func:`trend` needs, and no others, of the *points* before *middle* and of the rest."""
+    both = NOTHING.copy(), NOTHING.copy()
+    for p in points:
+        sums = both[p.at >= middle]
+        sums[_N] += 1
+        sums[_I] += p.intensity
+        sums[_V] += p.valence
+        sums[_W] += p.wonder
+        sums[_BREAKS] += p.breakthrough
+    return both
+
+
 _SPIKE: Final = 3_500
 _EXPLOSION: Final = 9_000
 

@@ -29,6 +29,7 @@ _MONTH: Final = WINDOWS["month"]
 _PACKED: Final = np.dtype(
     [(name, "<i8") for name in Point._fields[:2]] + [(name, "<i2") for name in Point._fields[2:]] + [("vector", "<i1", 9)]
 )
+_NUMBERS: Final = list(Point._fields)
 _VECTOR_UNIT: Final = 100
 _SCORES: Final = ("intensity", "valence", "arousal", "wonderIndex")
 
@@ -86,11 +87,11 @@ class Arc:
 
     @property
     def newest(self) -> Point | None:
-        return _point(self.recent[-1]) if len(self.recent) else None
+        return _points(self.recent[-1:])[0] if len(self.recent) else None
 
 
-def _point(row: "np.void") -> Point:
-    return Point(*(int(row[name]) for name in Point._fields))
+def _points(packed: "np.ndarray") -> list[Point]:
+    return [Point(*row) for row in packed[_NUMBERS].tolist()]
 
 
 def point_of(item: dict[str, object], at: int, number: int) -> Point:
@@ -268,9 +269,11 @@ def _remember(arc: Arc, point: Point, vector: Sequence[float]) -> None:
     for name in Point._fields:
         row[name] = getattr(point, name)
     row["vector"] = np.rint(np.asarray(vector) * _VECTOR_UNIT).astype(np.int8)
-    places = list(zip(arc.recent["at"].tolist(), arc.recent["number"].tolist(), strict=True))
-    place = sum(other < (point.at, point.number) for other in places)
-    arc.recent = np.insert(arc.recent, place, row)
+    if arc.newest is None or point > arc.newest:
+        arc.recent = np.concatenate([arc.recent, row])
+    else:
+        places = zip(arc.recent["at"].tolist(), arc.recent["number"].tolist(), strict=True)
+        arc.recent = np.insert(arc.recent, sum(other < (point.at, point.number) for other in places), row)
     if len(arc.recent) <= RECENT:
         return
     leaving, arc.recent = arc.recent[:1], arc.recent[1:]
@@ -335,7 +338,7 @@ async def tell(connection: Connection, arc: Arc, window: str, oldest: int) -> di
     begins = max((newest.at - length) // HOUR * HOUR, oldest)
     earlier = less(arc.total, own)
     before = less(earlier, await _move(connection, arc, f"{window} begins", begins))
-    points = [p for p in map(_point, arc.recent) if p.at >= begins]
+    points = [p for p in _points(arc.recent) if p.at >= begins]
     trajectory: dict[str, object] = {
         "baseline": maths.baseline(window, before),
         "trend": await _trend(connection, arc, window, begins, points),
@@ -377,12 +380,7 @@ async def _trend(connection: Connection, arc: Arc, window: str, begins: int, poi
     middle = (start + newest.at) // 2
     inside = less(arc.total, arc.before[f"{window} begins"][1])
     if maths.count_of(inside) == len(points):
-        first, second = NOTHING, NOTHING
-        for p in points:
-            if p.at < middle:
-                first = plus(first, maths.sums_of(p, None))
-            else:
-                second = plus(second, maths.sums_of(p, None))
+        first, second = maths.halves(points, middle)
     else:
         until = await _move(connection, arc, f"{window} middle", max(middle // HOUR * HOUR, begins))
         first = less(until, arc.before[f"{window} begins"][1])
@@ -416,15 +414,15 @@ def _similar(arc: Arc, oldest: int) -> dict[str, object]:
     there = others["vector"].astype(float)
     lengths = np.linalg.norm(there, axis=1) * (np.linalg.norm(here) or 1.0)
     likeness = there @ here / np.where(lengths > 0, lengths, 1.0)
-    nearest = sorted(range(len(others)), key=lambda i: (-round(float(likeness[i]), 4), -int(others[i]["at"])))[:_NEAREST]
+    likeness = np.clip(likeness.round(4), -1.0, 1.0)
+    nearest = np.lexsort((-others["at"], -likeness))[:_NEAREST]
     moments = []
-    for i in nearest:
-        p = _point(others[i])
+    for p, alike in zip(_points(others[nearest]), likeness[nearest].tolist(), strict=True):
         category, complexity = maths.CATEGORIES[p.category], maths.COMPLEXITIES[p.complexity]
         moments.append(
             {
                 "memoryId": f"p{p.number}",
-                "similarity": round(min(1.0, max(-1.0, float(likeness[i]))), 4),
+                "similarity": alike,
                 "emotion": category,
                 "intensity": p.intensity / maths.UNIT,
                 "timestamp": _iso(from_micros(p.at)),
@@ -435,8 +433,8 @@ def _similar(arc: Arc, oldest: int) -> dict[str, object]:
         )
     names = [str(m["emotion"]) for m in moments]
     common = max(sorted(set(names)), key=names.count)
-    alike = names.count(common)
-    insights = [f"{alike} of the {len(names)} nearest earlier moments were {common}."] if alike > 1 else []
+    times = names.count(common)
+    insights = [f"{times} of the {len(names)} nearest earlier moments were {common}."] if times > 1 else []
     return {"moments": moments, "patterns": [], "insights": insights}
 
 
