@@ -32,6 +32,8 @@ from kaiko_server.gate.traffic import Traffic
 from kaiko_server.settings import Settings, SettingsError
 
 _BACKLOG: Final = 2048
+_SWITCH_S: Final = 0.0005
+"""How long one thread may keep others from running Python: while the database's writer has it, the model's threads stand still."""
 _LOOK_S: Final = 0.05
 """How often a draining server looks whether it is done."""
 _SOON_S: Final = 5.0
@@ -82,6 +84,7 @@ def _url(listener: socket.socket) -> str:
 
 def _serve(settings: Settings, listener: socket.socket, started: Callable[[], None]) -> int:
     """Run one server on *listener* in this process."""
+    sys.setswitchinterval(_SWITCH_S)
     try:
         app = create_app(settings)
     except SettingsError as error:

@@ -90,6 +90,11 @@ class Arc:
         return _points(self.recent[-1:])[0] if len(self.recent) else None
 
 
+def _joined(first: "np.ndarray", second: "np.ndarray") -> "np.ndarray":
+    """Join two packed arrays; NumPy itself would look through the fields each time whether they are the same."""
+    return np.frombuffer(first.tobytes() + second.tobytes(), _PACKED).copy()
+
+
 def _points(packed: "np.ndarray") -> list[Point]:
     return [Point(*row) for row in packed[_NUMBERS].tolist()]
 
@@ -269,8 +274,9 @@ def _remember(arc: Arc, point: Point, vector: Sequence[float]) -> None:
     for name in Point._fields:
         row[name] = getattr(point, name)
     row["vector"] = np.rint(np.asarray(vector) * _VECTOR_UNIT).astype(np.int8)
-    if arc.newest is None or point > arc.newest:
-        arc.recent = np.concatenate([arc.recent, row])
+    newest = arc.newest
+    if newest is None or point > newest:
+        arc.recent = _joined(arc.recent, row)
     else:
         places = zip(arc.recent["at"].tolist(), arc.recent["number"].tolist(), strict=True)
         arc.recent = np.insert(arc.recent, sum(other < (point.at, point.number) for other in places), row)
@@ -279,7 +285,7 @@ def _remember(arc: Arc, point: Point, vector: Sequence[float]) -> None:
     leaving, arc.recent = arc.recent[:1], arc.recent[1:]
     arc.passed += 1
     if len(arc.landmarks) < LANDMARKS:
-        arc.landmarks = np.concatenate([arc.landmarks, leaving])
+        arc.landmarks = _joined(arc.landmarks, leaving)
     # Drawn from the point's own number, so that a transaction that is run again draws the same.
     elif (drawn := random.Random(f"{arc.context_id}:{point.number}").randrange(arc.passed)) < LANDMARKS:  # noqa: S311 - a sample
         arc.landmarks[drawn] = leaving[0]
@@ -406,7 +412,7 @@ async def _growth(connection: Connection, arc: Arc, newest: Point, oldest: int) 
 
 def _similar(arc: Arc, oldest: int) -> dict[str, object]:
     """Find the nearest of the newest points and of the landmarks, by the cosine of their vectors."""
-    others = np.concatenate([arc.landmarks, arc.recent[:-1]])
+    others = _joined(arc.landmarks, arc.recent[:-1])
     others = others[others["at"] >= oldest]
     if not len(others):
         return {"moments": [], "patterns": [], "insights": []}
