@@ -158,15 +158,7 @@ class _Adding:
 
     async def run(self, connection: Connection) -> _Told:
         now, oldest = to_micros(self.now), self.lives.oldest(self.now)
-        row = await queries.hold(
-            connection,
-            context_id=secrets.token_hex(16),
-            project_id=self.place.project_id,
-            environment=self.place.environment,
-            name=self.place.name,
-            digest_key=secrets.token_bytes(32),
-            now=now,
-        )
+        row = await self._hold(connection, now)
         key, state, arc = row["digest_key"], _State.of(row["state"]), Arc.of(row)
         if row["last_came"] <= self.lives.came_after(self.now):
             key, state = secrets.token_bytes(32), _State()
@@ -199,6 +191,17 @@ class _Adding:
             ends=(arc.points_from, arc.points_to),
         )
         return _Told(items, kept["message_count"], state.mode, blocks)
+
+    async def _hold(self, connection: Connection, now: int) -> Row:
+        return await queries.hold(
+            connection,
+            context_id=secrets.token_hex(16),
+            project_id=self.place.project_id,
+            environment=self.place.environment,
+            name=self.place.name,
+            digest_key=secrets.token_bytes(32),
+            now=now,
+        )
 
     async def _add(  # noqa: PLR0913, PLR0917 - one message and where it goes
         self, connection: Connection, context_id: str, state: _State, index: int, number: int, digest: bytes
