@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -91,8 +92,8 @@ def test_momentum_is_the_slope_of_the_nearest_line(points):
     """Least squares, per hour; checked against the standard library."""
     points = sorted(points)
     told = maths.momentum(points)
-    slope = statistics.linear_regression([p.at / HOUR for p in points], [p.intensity / UNIT for p in points]).slope
-    assert told["momentum"] == pytest.approx(slope, rel=1e-4, abs=1e-4)
+    slope = statistics.linear_regression([Fraction(p.at, HOUR) for p in points], [Fraction(p.intensity, UNIT) for p in points]).slope
+    assert told["momentum"] == pytest.approx(float(slope), rel=1e-4, abs=1e-4)
     assert told["currentIntensity"] == points[-1].intensity / UNIT
 
 
