@@ -43,7 +43,8 @@ _LIVES = Lives(timedelta(hours=24), timedelta(days=90), strict=False)
 _MADE = """
 WITH RECURSIVE made(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM made WHERE i < CAST($1 AS BIGINT))
 INSERT INTO points (context_id, role, said_at, number, category, complexity, intensity, valence, arousal, wonder, breakthrough, sign)
-SELECT $2, 0, CAST($3 AS BIGINT) + i * CAST($4 AS BIGINT), i, (i * 5 + i / 7) % 7, i % 4, (i * 37) % 10001, 5000 - (i * 91) % 10001, (i * 53) % 10001, (i * 17) % 10001, 0,
+SELECT $2, 0, CAST($3 AS BIGINT) + i * CAST($4 AS BIGINT), i, (i * 5 + i / 7) % 7, i % 4,
+       (i * 37) % 10001, 5000 - (i * 91) % 10001, (i * 53) % 10001, (i * 17) % 10001, 0,
        CASE WHEN 5000 - (i * 91) % 10001 >= 1000 THEN 1 WHEN 5000 - (i * 91) % 10001 <= -1000 THEN -1 ELSE 0 END
 FROM made
 """
