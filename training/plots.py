@@ -39,5 +39,5 @@ def _panel(name: str, bins: Bins, left: float) -> str:
         f'<rect x="{left}" y="{TOP}" width="{SIDE}" height="{SIDE}" fill="#fafafa" stroke="#bbb"/>'
         f'<line x1="{left}" y1="{TOP + SIDE}" x2="{left + SIDE}" y2="{TOP}" stroke="#999" stroke-dasharray="4 4"/>'
         f'<polyline points="{line}" fill="none" stroke="#2a6f97" stroke-width="1.5"/>{dots}{marks}'
-        f'<text x="{left + SIDE / 2}" y="{TOP + SIDE + 32}" text-anchor="middle" fill="#777">claimed (upwards: so)</text>'
+        f'<text x="{left + SIDE / 2}" y="{TOP + SIDE + 32}" text-anchor="middle" fill="#777">claimed; upwards: observed</text>'
     )
