@@ -295,6 +295,17 @@ async def test_no_word_of_a_text_is_kept(talk, db):
     assert not any(word in everything for word in canary.split())
 
 
+async def test_a_digest_means_nothing_without_its_context(talk, db, clock):
+    """The same message under the same id has another digest in another context, and in the same context once its state has died."""
+    other = Talk(db, talk.model, clock, Place(talk.place.project_id, "live", b"other"))
+    digests = []
+    for each, wait in ((talk, 0), (other, 24 * 3600), (talk, 0)):
+        await each.say(text("hello", externalId="m1"))
+        digests += [bytes(row["digest"]) for row in await rows(db, "context_messages")]
+        clock.move(wait)
+    assert len(set(digests)) == 3  # of the first, of the second beside it, and of the third, which has taken the first one's place
+
+
 async def test_many_at_once_lose_nothing(talk):
     """Eight clients writing to one context: every message is counted once, every number given once."""
 
