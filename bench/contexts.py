@@ -33,7 +33,7 @@ from kaiko_server.store.opening import open_database
 from kaiko_server.trajectory import maths
 from kaiko_server.trajectory import queries as trajectory_queries
 from kaiko_server.trajectory import service as trajectory
-from kaiko_server.trajectory.habits import Habits, habits_of
+from kaiko_server.trajectory.habits import Habits, followed, habits_of
 from kaiko_server.trajectory.maths import DAY, HOUR, Point, Sums
 
 _FEW, _MANY = 10, 1_000_000
@@ -42,10 +42,12 @@ _HTTP_TEXTS, _CONNECTIONS = 400, 16
 _LIVES = Lives(timedelta(hours=24), timedelta(days=90), strict=False)
 _MADE = """
 WITH RECURSIVE made(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM made WHERE i < CAST($1 AS BIGINT))
-INSERT INTO points (context_id, role, said_at, number, category, complexity, intensity, valence, arousal, wonder, breakthrough, sign)
+INSERT INTO points (context_id, role, said_at, number, category, complexity, intensity, valence, arousal, wonder, breakthrough, sign,
+    follows)
 SELECT $2, 0, CAST($3 AS BIGINT) + i * CAST($4 AS BIGINT), i, (i * 5 + i / 7) % 7, i % 4,
        (i * 37) % 10001, 5000 - (i * 91) % 10001, (i * 53) % 10001, (i * 17) % 10001, 0,
-       CASE WHEN 5000 - (i * 91) % 10001 >= 1000 THEN 1 WHEN 5000 - (i * 91) % 10001 <= -1000 THEN -1 ELSE 0 END
+       CASE WHEN 5000 - (i * 91) % 10001 >= 1000 THEN 1 WHEN 5000 - (i * 91) % 10001 <= -1000 THEN -1 ELSE 0 END,
+       CASE WHEN i > 1 THEN ((i - 1) * 5 + (i - 1) / 7) % 7 * 2 + CASE WHEN (i - 1) * 37 % 10001 >= 7500 THEN 1 ELSE 0 END END
 FROM made
 """
 
@@ -72,7 +74,7 @@ async def _fill(db: Database, place: Place, count: int, now: datetime) -> None:
             await _count(connection, arc, start, step, made)
         for i in range(made + 1, count + 1):
             point = Point(start + i * step, i, i % 7, i % 4, i * 37 % 10_001, 5000 - i * 91 % 10_001, 5000, 3000, 0)
-            await trajectory.add(connection, arc, "user", point, [1 / 3] * 9)
+            await trajectory.add(connection, arc, "user", point, [1 / 3] * 9, start)
         ends = (arc.points_from, arc.points_to)
         await queries.keep(
             connection, row["id"], added=count, last_came=to_micros(now), due_at=2**62, state="{}", arc=arc.columns, ends=ends
@@ -85,16 +87,16 @@ async def _count(connection: Connection, arc: trajectory.Arc, start: int, step: 
     """Count the points that were made into hours, days and the whole."""
     tallies: dict[tuple[int, int], Sums] = {}
     habits: dict[int, Habits] = {}
-    before: Point | None = None
+    follows: int | None = None
     for i in range(1, made + 1):
         at = start + i * step
         category = (i * 5 + i // 7) % 7
         point = Point(at, i, category, i % 4, i * 37 % 10_001, 5000 - i * 91 % 10_001, i * 53 % 10_001, i * 17 % 10_001, 0)
         sums, hour = maths.sums_of(point, None), (1, at // HOUR * HOUR)
         tallies[hour] = maths.plus(tallies[hour], sums) if hour in tallies else sums
-        recurring, day_ = habits_of(point, before, None), at // DAY
+        recurring, day_ = habits_of(point, follows, None), at // DAY
         habits[day_] = maths.plus(habits[day_], recurring) if day_ in habits else recurring
-        before = point
+        follows = followed(point)
     for (_, begins), sums in list(tallies.items()):
         day = (24, begins // DAY * DAY)
         tallies[day] = maths.plus(tallies[day], sums) if day in tallies else sums

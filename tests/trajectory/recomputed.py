@@ -5,7 +5,7 @@ from itertools import pairwise
 from pydantic_core import from_json
 
 from kaiko_server.trajectory import maths
-from kaiko_server.trajectory.habits import NONE, habits_of
+from kaiko_server.trajectory.habits import NONE, followed, habits_of
 from kaiko_server.trajectory.maths import DAY, HOUR, NOTHING, Point
 from tests.trajectory.test_maths import slow_recoveries
 
@@ -26,7 +26,7 @@ async def check_sums(db):
             sums = maths.plus(sums, own)
             for key in ((1, point.at // HOUR * HOUR), day):
                 tallies[key] = maths.plus(tallies.get(key, NOTHING), own)
-            habits[day] = maths.plus(habits.get(day, NONE), habits_of(point, before, known.get(point.number)))
+            habits[day] = maths.plus(habits.get(day, NONE), habits_of(point, before and followed(before), known.get(point.number)))
         kept = await db.read(lambda c, of=context["id"]: c.fetch("SELECT * FROM tallies WHERE context_id = $1", of))
         assert from_json(context["ledger"])["total"] == sums
         assert {(row["size"], row["begins"]): from_json(row["sums"]) for row in kept} == tallies

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaiko_server.trajectory import habits, maths
-from kaiko_server.trajectory.habits import NONE, habits_of
+from kaiko_server.trajectory.habits import NONE, followed, habits_of
 from kaiko_server.trajectory.maths import CATEGORIES, DAY, HOUR, Point
 from tests.trajectory.test_maths import slow_recoveries
 
@@ -24,7 +24,7 @@ def told_of(points):
     """The blocks of these points, by type."""
     known, total, by_day = slow_recoveries(points), NONE, {}
     for before, point in pairwise([None, *points]):
-        counted = habits_of(point, before, known.get(point.number))
+        counted = habits_of(point, before and followed(before), known.get(point.number))
         total = maths.plus(total, counted)
         by_day[point.at // DAY] = maths.plus(by_day.get(point.at // DAY, NONE), counted)
     found = habits.patterns(total, habits.days_of(by_day), points[-1].at // DAY) if points else []

@@ -8,10 +8,12 @@ from itertools import pairwise
 import pytest
 
 from kaiko_server.contexts import queries as contexts
+from kaiko_server.contexts.service import Place
 from kaiko_server.projects.service import ensure_project
 from kaiko_server.store.db import from_micros, to_micros
+from kaiko_server.store.migrations import history
 from kaiko_server.trajectory import maths, service
-from kaiko_server.trajectory.habits import NONE, days_of, habits_of, patterns
+from kaiko_server.trajectory.habits import NONE, days_of, followed, habits_of, patterns
 from kaiko_server.trajectory.maths import DAY, HOUR, NOTHING, WINDOWS, Point
 from tests.trajectory.test_maths import slow_recoveries
 
@@ -67,7 +69,7 @@ def slow_patterns(points):
     known, by_day, total = slow_recoveries(points), {}, NONE
     for before, p in pairwise([None, *points]):
         if p.at >= -(-OLDEST // DAY) * DAY:
-            counted = habits_of(p, before, known.get(p.number))
+            counted = habits_of(p, before and followed(before), known.get(p.number))
             total = maths.plus(total, counted)
             by_day[p.at // DAY] = maths.plus(by_day.get(p.at // DAY, NONE), counted)
     return [block for block, _, _ in patterns(total, days_of(by_day), points[-1].at // DAY)], days_of(by_day)
@@ -76,36 +78,32 @@ def slow_patterns(points):
 class Kept:
     """A context's arc in the database."""
 
-    def __init__(self, db, context_id):
-        self.db, self.context_id = db, context_id
+    def __init__(self, db, place):
+        self.db, self.place = db, place
 
     @classmethod
     async def make(cls, db, clock):
         project = await ensure_project(db, "default", clock)
-        name, key = secrets.token_bytes(8), bytes(32)
-        row = await db.write(
-            lambda c: contexts.hold(
-                c, context_id=secrets.token_hex(8), project_id=project.id, environment="live", name=name, digest_key=key, now=0
-            )
-        )
-        return cls(db, row["id"])
+        return cls(db, Place(project.id, "live", secrets.token_bytes(8)))
 
     async def with_arc(self, work):
         """Do *work* with the arc in a transaction, and keep what it left."""
 
         async def fn(connection):
-            arc = service.Arc.of(await contexts.hold_again(connection, self.context_id))
+            place = {"project_id": self.place.project_id, "environment": self.place.environment, "name": self.place.name}
+            row = await contexts.hold(connection, context_id=secrets.token_hex(8), **place, digest_key=bytes(32), now=0)
+            arc = service.Arc.of(row)
             found = await work(connection, arc)
-            await contexts.set_arc(connection, self.context_id, arc.columns, (arc.points_from, arc.points_to), 0)
+            await contexts.set_arc(connection, row["id"], arc.columns, (arc.points_from, arc.points_to), 0)
             return found
 
         return await self.db.write(fn)
 
-    async def add(self, point, role="user"):
-        await self.with_arc(lambda c, arc: service.add(c, arc, role, point, [1 / 3] * 9))
+    async def add(self, point, role="user", oldest=-(2**62)):
+        await self.with_arc(lambda c, arc: service.add(c, arc, role, point, [1 / 3] * 9, oldest))
 
-    async def tell(self, window="month"):
-        return await self.with_arc(lambda c, arc: service.tell(c, arc, window, OLDEST))
+    async def tell(self, window="month", oldest=OLDEST):
+        return await self.with_arc(lambda c, arc: service.tell(c, arc, window, oldest))
 
 
 @pytest.mark.parametrize(
@@ -168,6 +166,19 @@ async def test_recoveries_on_disk_are_those_of_a_walk(db, clock):
         await kept.add(point)
     rows = await db.read(lambda c: c.fetch("SELECT number, recovery, recovered_from FROM points WHERE recovery IS NOT NULL"))
     assert {row["number"]: (row["recovery"], row["recovered_from"]) for row in rows} == slow_recoveries(points)
+
+
+async def test_what_points_follow_is_what_the_migration_finds(db, clock):
+    """A database from before that was kept gets the same: late points among them, and points of other roles left out."""
+    kept = await Kept.make(db, clock)
+    for point in late(life(12, 60, 9), 12, 0.4):
+        await kept.add(point, ("user", "user", "assistant")[point.number % 3])
+    select = "SELECT number, follows FROM points ORDER BY number"
+    before = [tuple(row.values()) for row in await db.read(lambda c: c.fetch(select))]
+    update = next(m.sql for m in history() if m.version == 4).partition("follows SMALLINT;")[2].strip().rstrip(";")
+    await db.write(lambda c: c.execute("UPDATE points SET follows = NULL"))
+    await db.write(lambda c: c.execute(update))
+    assert [tuple(row.values()) for row in await db.read(lambda c: c.fetch(select))] == before
 
 
 async def test_similar_moments(db, clock):

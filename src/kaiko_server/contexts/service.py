@@ -178,7 +178,7 @@ class _Adding:
             items[index] = await self._add(connection, row["id"], state, index, number, digest)
             point = trajectory.point_of(items[index], to_micros(message.timestamp or self.now), number)
             if point.at >= oldest:
-                await trajectory.add(connection, arc, message.role, point, items[index]["emotionalVector"])
+                await trajectory.add(connection, arc, message.role, point, items[index]["emotionalVector"], oldest)
         blocks = await trajectory.tell(connection, arc, self.asked.params.window, oldest)
         kept = await queries.keep(
             connection,

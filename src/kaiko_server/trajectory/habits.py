@@ -27,12 +27,18 @@ def pair(first: int, second: int) -> int:
     return first * _KINDS + second
 
 
-def habits_of(point: Point, before: Point | None, recovery: Recovery | None) -> Habits:
-    """Give what one point counts: *before* is the one before it, *recovery* what it ends."""
+def followed(before: Point) -> int:
+    """Give what the point after *before* keeps of it: twice its category, and 1 more where it was strong."""
+    return 2 * before.category + int(before.intensity >= _STRONG)
+
+
+def habits_of(point: Point, follows: int | None, recovery: Recovery | None) -> Habits:
+    """Give what one point counts: *follows* is what it keeps of the one before it, *recovery* what it ends."""
     found = NONE.copy()
-    if before is not None:
-        found[_FOLLOWS + pair(before.category, point.category)] = 1
-        found[_FOLLOWS_STRONG + pair(before.category, point.category)] = int(before.intensity >= _STRONG)
+    if follows is not None:
+        category, strong = divmod(follows, 2)
+        found[_FOLLOWS + pair(category, point.category)] = 1
+        found[_FOLLOWS_STRONG + pair(category, point.category)] = strong
     if recovery is not None:
         found[_ENDS + pair(recovery.began_with, point.category)] = 1
         found[_TOOK + recovery.began_with] = recovery.took

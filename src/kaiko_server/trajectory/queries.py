@@ -6,17 +6,29 @@ _COLUMNS = "said_at, number, role, category, complexity, intensity, valence, aro
 
 
 async def add_point(  # noqa: PLR0913, PLR0917 - a row's columns
-    connection: Connection, context_id: str, role: int, point: tuple[int, ...], sign: int | None, recovery: tuple[int, int] | None
+    connection: Connection,
+    context_id: str,
+    role: int,
+    point: tuple[int, ...],
+    sign: int | None,
+    recovery: tuple[int, int] | None,
+    follows: int | None,
 ) -> None:
     await connection.execute(
         "INSERT INTO points (context_id, role, said_at, number, category, complexity, intensity, valence, arousal, wonder, breakthrough, "
-        "sign, recovery, recovered_from) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        "sign, recovery, recovered_from, follows) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         context_id,
         role,
         *point,
         sign,
         *(recovery or (None, None)),
+        follows,
     )
+
+
+async def set_follows(connection: Connection, context_id: str, number: int, follows: int) -> None:
+    """Change what a point follows."""
+    await connection.execute("UPDATE points SET follows = $3 WHERE context_id = $1 AND number = $2", context_id, number, follows)
 
 
 async def set_recovery(connection: Connection, context_id: str, number: int, recovery: tuple[int, int] | None) -> None:
@@ -38,9 +50,9 @@ async def point(connection: Connection, context_id: str, number: int) -> Row | N
 
 
 async def beside(connection: Connection, context_id: str, said_at: int, number: int) -> tuple[Row | None, Row | None]:
-    """Give the user's points next before and next after a place in time, with what they end."""
+    """Give the user's points next before and next after a place in time, with what they end and follow."""
     where = "context_id = $1 AND role = 0 AND (said_at, number)"
-    select = f"SELECT {_COLUMNS}, recovery, recovered_from FROM points WHERE {where}"  # noqa: S608 - constants
+    select = f"SELECT {_COLUMNS}, recovery, recovered_from, follows FROM points WHERE {where}"  # noqa: S608 - constants
     place = (context_id, said_at, number)
     before = await connection.fetchrow(f"{select} < ($2, $3) ORDER BY said_at DESC, number DESC LIMIT 1", *place)
     return before, await connection.fetchrow(f"{select} > ($2, $3) ORDER BY said_at, number LIMIT 1", *place)

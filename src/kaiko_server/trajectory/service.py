@@ -16,7 +16,7 @@ from pydantic_core import from_json, to_json
 from kaiko_server.reading import signature
 from kaiko_server.store.db import Connection, Row, from_micros, to_micros
 from kaiko_server.trajectory import maths, queries
-from kaiko_server.trajectory.habits import NONE, Days, Habits, days_of, habits_of, patterns, with_day
+from kaiko_server.trajectory.habits import NONE, Days, Habits, days_of, followed, habits_of, patterns, with_day
 from kaiko_server.trajectory.maths import DAY, HOUR, NOTHING, WINDOWS, Neighbours, Point, Recovery, Sums, less, plus
 
 ROLES: Final = ("user", "assistant", "system")
@@ -106,30 +106,40 @@ def point_of(item: dict[str, object], at: int, number: int) -> Point:
     return Point(at, number, category, complexity, intensity, valence, arousal, wonder, int(bool(item["isBreakthrough"])))
 
 
-async def add(connection: Connection, arc: Arc, role: str, point: Point, vector: Sequence[float]) -> None:
-    """Put *point* where it belongs in time; of those of other roles than ``user`` only the point itself is kept."""
+async def add(  # noqa: PLR0913, PLR0917 - a point and where it goes
+    connection: Connection, arc: Arc, role: str, point: Point, vector: Sequence[float], oldest: int
+) -> None:
+    """Put *point* where it belongs in time; of those of other roles than ``user`` only the point itself is kept.
+
+    Points said before *oldest* have expired: whether they are swept away yet or not, nothing is told from them any more.
+    """
     arc.points_from = point.at if arc.points_from is None else min(arc.points_from, point.at)
     arc.points_to = point.at if arc.points_to is None else max(arc.points_to, point.at)
     if role != "user":
-        await queries.add_point(connection, arc.context_id, ROLES.index(role), point, None, None)
+        await queries.add_point(connection, arc.context_id, ROLES.index(role), point, None, None, None)
         return
     newest = arc.newest
     late = newest is not None and point < newest
-    recovery = await _squeeze_in(connection, arc, point) if late else _follow(arc, point)
-    before = newest
     if late:
+        recovery = await _squeeze_in(connection, arc, point, oldest)
         before = await _between_neighbours(connection, arc, point)
-    await queries.add_point(connection, arc.context_id, 0, point, point.sign, recovery)
-    await _count(connection, arc, point.at, maths.sums_of(point, recovery), habits_of(point, before, recovery))
+    else:
+        recovery = await _follow(connection, arc, point, oldest)
+        before = newest
+    follows = None if before is None or before.at < oldest else followed(before)
+    await queries.add_point(connection, arc.context_id, 0, point, point.sign, recovery, follows)
+    await _count(connection, arc, point.at, maths.sums_of(point, recovery), habits_of(point, follows, recovery))
     if late:
-        await _look_back(connection, arc)
+        await _look_back(connection, arc, oldest)
     arc.first_at = point.at if arc.first_at is None else min(arc.first_at, point.at)
     _remember(arc, point, vector)
 
 
-def _follow(arc: Arc, point: Point) -> Recovery | None:
+async def _follow(connection: Connection, arc: Arc, point: Point, oldest: int) -> Recovery | None:
     """Take up a point that is the newest; give the recovery that it ends."""
     recovery = None
+    if arc.run is not None and arc.run[0] < oldest:
+        await _open_run(connection, arc, oldest)
     if point.sign > 0 and arc.run is not None:
         recovery, arc.run = Recovery(point.at - arc.run[0], arc.run[1]), None
     if point.sign < 0 and arc.run is None:
@@ -137,9 +147,9 @@ def _follow(arc: Arc, point: Point) -> Recovery | None:
     return recovery
 
 
-async def _squeeze_in(connection: Connection, arc: Arc, point: Point) -> Recovery | None:
+async def _squeeze_in(connection: Connection, arc: Arc, point: Point, oldest: int) -> Recovery | None:
     """Take up a point that comes late: the recoveries around it are told anew; give its own."""
-    around = await _around(connection, arc.context_id, point)
+    around = await _around(connection, arc.context_id, point, oldest)
     own, changed = maths.recoveries(point, around)
     for number, recovery in changed.items():
         row = await queries.point(connection, arc.context_id, number)
@@ -155,25 +165,24 @@ async def _squeeze_in(connection: Connection, arc: Arc, point: Point) -> Recover
 async def _between_neighbours(connection: Connection, arc: Arc, point: Point) -> Point | None:
     """Let a late point come between what stood side by side; give the one before it."""
     row, next_row = await queries.beside(connection, arc.context_id, *point[:2])
-    before = None if row is None else _of_row(row)
     if next_row is not None:
-        after, recovery = _of_row(next_row), _recovery(next_row)
-        change = less(habits_of(after, point, recovery), habits_of(after, before, recovery))
+        after, recovery, follows = _of_row(next_row), _recovery(next_row), followed(point)
+        await queries.set_follows(connection, arc.context_id, after.number, follows)
+        change = less(habits_of(after, follows, recovery), habits_of(after, next_row["follows"], recovery))
         await _count(connection, arc, after.at, NOTHING, change)
-    return before
+    return None if row is None else _of_row(row)
 
 
 def _recovery(row: Row) -> Recovery | None:
     return None if row["recovery"] is None else Recovery(row["recovery"], row["recovered_from"])
 
 
-_BEGINNING: Final = (-(2**62), 0)
 _END: Final = (2**62, 0)
 
 
-async def _before(connection: Connection, context_id: str, sign: int, place: tuple[int, int]) -> Point | None:
+async def _before(connection: Connection, context_id: str, sign: int, place: tuple[int, int], oldest: int) -> Point | None:
     row = await queries.signed_before(connection, context_id, sign, *place)
-    return None if row is None else _of_row(row)
+    return None if row is None or row["said_at"] < oldest else _of_row(row)
 
 
 async def _after(connection: Connection, context_id: str, sign: int, place: tuple[int, int]) -> Point | None:
@@ -181,26 +190,31 @@ async def _after(connection: Connection, context_id: str, sign: int, place: tupl
     return None if row is None else _of_row(row)
 
 
-async def _run(connection: Connection, context_id: str, place: tuple[int, int]) -> tuple[Point | None, Point | None]:
+async def _run(connection: Connection, context_id: str, place: tuple[int, int], oldest: int) -> tuple[Point | None, Point | None]:
     """Give the nearest signed point before *place* and, where it is negative, the one that its run of negatives begins with."""
-    bad, good = await _before(connection, context_id, -1, place), await _before(connection, context_id, 1, place)
+    bad, good = [await _before(connection, context_id, sign, place, oldest) for sign in (-1, 1)]
     nearest = max((p for p in (bad, good) if p is not None), default=None)
     if nearest is None or nearest.sign > 0:
         return nearest, None
-    return nearest, await _after(connection, context_id, -1, _BEGINNING if good is None else good[:2])
+    return nearest, await _after(connection, context_id, -1, (oldest, 0) if good is None else good[:2])
 
 
-async def _around(connection: Connection, context_id: str, point: Point) -> Neighbours:
-    before, run = await _run(connection, context_id, point[:2])
+async def _around(connection: Connection, context_id: str, point: Point, oldest: int) -> Neighbours:
+    before, run = await _run(connection, context_id, point[:2], oldest)
     worse, better = await _after(connection, context_id, -1, point[:2]), await _after(connection, context_id, 1, point[:2])
     after = min((p for p in (worse, better) if p is not None), default=None)
     return Neighbours(before, after, run, better if after is not None and after.sign < 0 else None)
 
 
-async def _look_back(connection: Connection, arc: Arc) -> None:
-    """See anew whether the arc ends in a run of negatives, and on which days what is counted came first and last."""
-    _, run = await _run(connection, arc.context_id, _END)
+async def _open_run(connection: Connection, arc: Arc, oldest: int) -> None:
+    """See anew whether the arc ends in a run of negatives."""
+    _, run = await _run(connection, arc.context_id, _END, oldest)
     arc.run = None if run is None else (run.at, run.category)
+
+
+async def _look_back(connection: Connection, arc: Arc, oldest: int) -> None:
+    """See anew whether the arc ends in a run of negatives, and on which days what is counted came first and last."""
+    await _open_run(connection, arc, oldest)
     await _count_days(connection, arc, arc.habits_from)
 
 
@@ -245,7 +259,7 @@ async def forget(connection: Connection, arc: Arc, oldest: int, at_most: int) ->
     first = await queries.oldest(connection, arc.context_id)
     arc.points_from = None if first is None else first["said_at"]
     arc.points_to = None if first is None else arc.points_to
-    await _look_back(connection, arc)
+    await _look_back(connection, arc, oldest)
     return until == oldest
 
 
