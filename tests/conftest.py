@@ -12,6 +12,7 @@ from kaiko_server.store.opening import open_database
 from kaiko_server.store.sqlite import SqliteDatabase
 from tests.live import Server
 from tests.postgres import Postgres
+from tests.valkey import Valkey
 
 
 class Clock:
@@ -60,6 +61,13 @@ async def postgres(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory)
     server = Postgres(tmp_path_factory.mktemp("postgres"))
     yield server
     await server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    server = Valkey(tmp_path_factory.mktemp("valkey"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

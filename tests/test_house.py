@@ -81,7 +81,7 @@ MEETINGS = {
     ("cli", "serve"), ("serve", "app"), ("reference", "app"),
     ("contexts", "analysis"), ("contexts", "trajectory"), ("contexts", "projects"),
     ("chat", "analysis"), ("chat", "contexts"), ("chat", "usage"),
-    ("keys", "projects"), ("parts", "keys"), ("health", "parts"),
+    ("keys", "projects"), ("parts", "keys"), ("parts", "usage"), ("health", "parts"),
 }  # fmt: skip
 """Rooms on one floor of which the first may open the door of the second."""
 
@@ -170,6 +170,7 @@ HOMES = {
     "structlog": {"gate"},
     "prometheus_client": {"gate.metrics", "health.routes"},
     "httptools": {"gate.protocol"},
+    "redis": {"store.valkey"},
     "pydantic": {"schemas"},
     "pydantic_core": {"schemas", "routes", "gate", "health.docs", "contexts.service", "trajectory.service"},
 }

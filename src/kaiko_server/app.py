@@ -22,6 +22,7 @@ from kaiko_server.engine.onnx import OnnxSession
 from kaiko_server.errors import ApiError, Code
 from kaiko_server.gate import logs, openapi
 from kaiko_server.gate.caller import CallerGate
+from kaiko_server.gate.limits import LimitGate
 from kaiko_server.gate.metrics import Metrics
 from kaiko_server.gate.table import RouteTable
 from kaiko_server.gate.trace import Trace
@@ -33,14 +34,18 @@ from kaiko_server.keys.service import Verifier, load_pepper
 from kaiko_server.models import routes as models
 from kaiko_server.parts import Parts
 from kaiko_server.settings import Settings, SettingsError
+from kaiko_server.store.counters import CarefulCounters, Counters, Limits, MemoryCounters
 from kaiko_server.store.db import Database, StoreError
 from kaiko_server.store.opening import open_database
+from kaiko_server.store.valkey import ValkeyCounters
 from kaiko_server.trajectory import schemas as trajectory_schemas
+from kaiko_server.usage.service import Meter
 
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
 """FastAPI would record paths and the messages of exceptions, which can hold a client's words; metrics and logs are the gate's."""
 
 
+_METER_EVERY_S = 1.0
 _SWEEP_EVERY_S = 60.0
 """What has expired cannot be read any more in any case."""
 
@@ -82,6 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(Trace, table=table, settings=settings, traffic=traffic, metrics=metrics, log=log),
             Middleware(Transport, trusted=networks(settings.trusted_proxies)),
             Middleware(CallerGate, table=table),
+            Middleware(LimitGate),
         ],
     )
     app.router.routes.extend(routes)
@@ -114,13 +120,53 @@ async def _open(app: FastAPI, stack: AsyncExitStack) -> None:
     model = Batcher(_session(), queue_texts=settings.queue_texts, batch_tokens=settings.batch_tokens, threads=threads)
     model.start()
     stack.push_async_callback(model.close)
-    keys = Verifier(db, load_pepper(settings), _now)
-    app.state.parts = Parts(settings=settings, db=db, model=model, keys=keys, clock=_now)
+    usual = Limits(settings.requests_per_minute, settings.concurrent_requests, settings.tokens_per_month)
+    keys = Verifier(db, load_pepper(settings), _now, usual=usual)
+    counters = _counters(app)
+    stack.push_async_callback(counters.close)
+    meter = Meter(db, _now)
+    stack.push_async_callback(_write_down, meter, app.state.log)
+    metering = asyncio.create_task(_meter(meter, app.state.log))
+    stack.push_async_callback(_stop, metering)
+    app.state.parts = Parts(settings=settings, db=db, model=model, keys=keys, counters=counters, meter=meter, clock=_now)
     sweeping = asyncio.create_task(_sweep(db, app.state.log, settings))
     stack.push_async_callback(_stop, sweeping)
     traffic: Traffic = app.state.traffic
     metrics: Metrics = app.state.metrics
     metrics.watch(in_flight=lambda: traffic.in_flight, model_ready=lambda: model.ready)
+
+
+def _counters(app: FastAPI) -> Counters:
+    """Give the counters of limits: in memory, or in Valkey when several servers share them."""
+    settings: Settings = app.state.settings
+    if settings.valkey_url is None:
+        return MemoryCounters()
+    log: logs.Log = app.state.log
+    metrics: Metrics = app.state.metrics
+
+    def tell(lost: bool) -> None:  # noqa: FBT001 - its one meaning
+        metrics.counters_lost(lost=lost)
+        if lost:
+            log.error("shared counters are lost", limits=settings.limits_when_lost, quotas=settings.quotas_when_lost)
+        else:
+            log.warning("shared counters are back")
+
+    closed, quotas_closed = settings.limits_when_lost == "closed", settings.quotas_when_lost == "closed"
+    return CarefulCounters(ValkeyCounters(settings.valkey_url), limits_closed=closed, quotas_closed=quotas_closed, tell=tell)
+
+
+async def _meter(meter: Meter, log: logs.Log) -> None:
+    """Write down what keys use, for as long as the server runs."""
+    while True:
+        await asyncio.sleep(_METER_EVERY_S)
+        await asyncio.shield(_write_down(meter, log))
+
+
+async def _write_down(meter: Meter, log: logs.Log) -> None:
+    try:
+        await meter.flush()
+    except StoreError as error:  # it stays counted, and is written the next time
+        log.warning("usage could not be written", error=type(error).__name__)
 
 
 async def _sweep(db: Database, log: logs.Log, settings: Settings) -> None:

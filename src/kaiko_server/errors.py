@@ -37,6 +37,18 @@ class Code(Enum):
         "This server answers over HTTPS only.",
         "Use https://, or put the server behind a TLS-terminating proxy that is listed in `KAIKO_TRUSTED_PROXIES`.",
     )
+    INSUFFICIENT_SCOPE = Kind(
+        403,
+        "forbidden_error",
+        "This API key is not for this route.",
+        "Use a key with the scope that the message names; `kaiko keys create --scope` makes one.",
+    )
+    IP_NOT_ALLOWED = Kind(
+        403,
+        "forbidden_error",
+        "This API key may not be used from this address.",
+        "Send from an address that the key was made for; behind a proxy the server must know it (`KAIKO_TRUSTED_PROXIES`).",
+    )
     ROUTE_NOT_FOUND = Kind(404, "not_found_error", "There is no such route.", "See `/docs` for the routes of this server.")
     INVALID_MODEL = Kind(404, "invalid_request_error", "There is no such model.", "Use `emotion-v2`; `GET /v2/models` lists the models.")
     CONTEXT_NOT_FOUND = Kind(
@@ -81,6 +93,24 @@ class Code(Enum):
         "invalid_request_error",
         "A context id has 1 to 128 bytes of UTF-8 and is not a word of the routes.",
         "Percent-encode the id in the path. `analysis`, `batch-analysis`, `analyse`, `batch-analyse`, `message` and `models` are taken.",
+    )
+    TOO_MANY_REQUESTS = Kind(
+        429,
+        "rate_limit_error",
+        "Too many requests in the last minute.",
+        "Wait the seconds in `Retry-After`. `X-RateLimit-Remaining` says how many more pass.",
+    )
+    TOO_MANY_CONCURRENT_REQUESTS = Kind(
+        429,
+        "rate_limit_error",
+        "Too many requests at once.",
+        "Send the next one when one has been answered: keep no more open than the limit.",
+    )
+    QUOTA_EXCEEDED = Kind(
+        429,
+        "rate_limit_error",
+        "This month's tokens are used up.",
+        "Wait for the next month (UTC), or ask the operator for a larger plan.",
     )
     INTERNAL = Kind(500, "server_error", "Something went wrong on our side.", "Try again; if it stays, give the operator the `request_id`.")
     SERVICE_UNAVAILABLE = Kind(

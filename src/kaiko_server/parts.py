@@ -9,7 +9,9 @@ from starlette.types import Scope
 from kaiko_server.engine.model import Model
 from kaiko_server.keys.service import Verifier
 from kaiko_server.settings import Settings
+from kaiko_server.store.counters import Counters
 from kaiko_server.store.db import Database
+from kaiko_server.usage.service import Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Parts:
     db: Database
     model: Model
     keys: Verifier
+    counters: Counters
+    meter: Meter
     clock: Callable[[], datetime]
     """Now, in UTC."""
 

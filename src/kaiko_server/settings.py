@@ -39,10 +39,33 @@ class Settings:
     model_threads: int = _setting(0, "Threads of the model; 0 is one per core, shared out among the workers.")
     batch_tokens: int = _setting(128, "Padded tokens that one batch may hold at most.")
     queue_texts: int = _setting(2048, "Texts that may wait for the model; more are refused with 503 `overloaded`.")
+    requests_per_minute: int = _setting(
+        1000, "Requests that a key may make in any 60 seconds, unless key or plan say otherwise; 0 is no limit."
+    )
+    concurrent_requests: int = _setting(
+        10, "Requests of a key that may be answered at once, unless key or plan say otherwise; 0 is no limit."
+    )
+    tokens_per_month: int = _setting(
+        0, "Tokens that a key may use in a calendar month (UTC), unless key or plan say otherwise; 0 is no limit."
+    )
+    failed_keys_per_minute: int = _setting(
+        30, "Requests without a good key that one address is told 401 or 403 in any 60 seconds; more are told 429. 0 is no limit."
+    )
+    valkey_url: str | None = _setting(
+        None,
+        "`valkey://user:password@host:6379/0` (or `valkeys://` for TLS): counters of limits that several servers share. "
+        "Without it each process counts for itself.",
+    )
+    limits_when_lost: str = _setting(
+        "open", "While Valkey cannot be reached: `open` lets each process count requests for itself, `closed` answers 503."
+    )
+    quotas_when_lost: str = _setting("closed", "The same for keys with tokens a month: `open` or `closed`.")
     max_body_bytes: int = _setting(1024 * 1024, "Largest request body.")
     request_timeout_s: float = _setting(30.0, "Seconds that a request may take before 503 `timeout`.")
     drain_timeout_s: float = _setting(30.0, "Seconds that requests in flight get to finish after SIGTERM.")
-    trusted_proxies: tuple[str, ...] = _setting((), "Addresses or networks, comma-separated, whose `X-Forwarded-Proto` is believed.")
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), "Addresses or networks, comma-separated, whose `X-Forwarded-Proto` and `X-Forwarded-For` are believed."
+    )
 
     @property
     def development(self) -> bool:
@@ -95,10 +118,13 @@ _ABOVE_0 = (
     "request_timeout_s",
     "drain_timeout_s",
 )
+_FROM_0 = ("requests_per_minute", "concurrent_requests", "tokens_per_month", "failed_keys_per_minute")
 _CHOICES = {
     "environment": ("development", "production"),
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("auto", "json", "text"),
+    "limits_when_lost": ("open", "closed"),
+    "quotas_when_lost": ("open", "closed"),
 }
 
 
@@ -110,6 +136,10 @@ def _checked(settings: Settings) -> Settings:
     for name in _ABOVE_0:
         if getattr(settings, name) <= 0:
             message = f"KAIKO_{name.upper()} must be above 0"
+            raise SettingsError(message)
+    for name in _FROM_0:
+        if getattr(settings, name) < 0:
+            message = f"KAIKO_{name.upper()} must be 0 or more"
             raise SettingsError(message)
     if settings.pepper is not None and len(settings.pepper) < _MIN_PEPPER:
         message = f"KAIKO_PEPPER must be {_MIN_PEPPER} characters or more: `openssl rand -hex 32` makes one"

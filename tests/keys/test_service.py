@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from kaiko_server.errors import ApiError, Code
 from kaiko_server.keys import service
 from kaiko_server.keys.format import is_well_formed, make_key
-from kaiko_server.keys.service import Caller, CreatedKey, KeyNotFoundError, KeyRecord, Verifier, create_key, list_keys, revoke_key
+from kaiko_server.keys.service import Caller, CreatedKey, KeyNotFoundError, KeyRecord, Terms, Verifier, create_key, list_keys, revoke_key
 from kaiko_server.settings import Settings
 from kaiko_server.store.db import Connection, Database
 from kaiko_server.store.sqlite import SqliteDatabase
@@ -52,8 +53,9 @@ def verifier(counting: CountingDatabase, pepper: bytes, clock: Clock) -> Verifie
 @pytest.fixture
 def make(db: Database, pepper: bytes, clock: Clock) -> Callable[..., Awaitable[CreatedKey]]:
     async def made(**given: Any) -> CreatedKey:
+        terms = {field.name: given.pop(field.name) for field in fields(Terms) if field.name in given}
         wanted = {"project": "default", "environment": "live", "name": "app", "clock": clock} | given
-        return await create_key(db, pepper, **wanted)
+        return await create_key(db, pepper, **wanted, terms=Terms(**terms))
 
     return made
 
@@ -81,6 +83,13 @@ async def test_life_of_a_key(db: Database, verifier: Verifier, make: Callable[..
             created_at=clock.now,
             expires_at=None,
             revoked_at=None,
+            last_used_at=None,
+            scopes=("analysis", "contexts", "chat"),
+            addresses=(),
+            plan=None,
+            per_minute=None,
+            concurrent=None,
+            tokens_per_month=None,
         )
     ]
     clock.move(60)
@@ -241,6 +250,11 @@ async def test_projects_keep_apart(db: Database, make: Callable[..., Awaitable[C
         ({"project": "a\nb"}, "project name"),
         ({"expires_at": datetime(2027, 1, 1)}, "zone"),  # noqa: DTZ001 - what is refused
         ({"expires_at": datetime(2026, 6, 1, 12, 0, tzinfo=UTC)}, "future"),
+        ({"scopes": ()}, "scopes"),
+        ({"scopes": ("analysis", "all")}, "scopes"),
+        ({"addresses": ("10.0.0.0/33",)}, "networks such as"),
+        ({"per_minute": -1}, "limit"),
+        ({"tokens_per_month": 2**60}, "limit"),
     ],
 )
 async def test_what_no_key_is_made_of(

@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -11,10 +12,11 @@ from rich.table import Table
 
 from kaiko_server.cli.common import as_json, data_dir, database, now, run, settings_of
 from kaiko_server.keys.format import ENVIRONMENTS
-from kaiko_server.keys.service import CreatedKey, KeyRecord, create_key, list_keys, load_pepper, revoke_key
+from kaiko_server.keys.service import SCOPES, USUAL_SCOPES, CreatedKey, KeyRecord, Terms, create_key, list_keys, load_pepper, revoke_key
 from kaiko_server.settings import Settings
 
 _SPAN = re.compile(r"(\d{1,5})([dhm])")
+_LIMIT = click.IntRange(min=0)
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
@@ -49,12 +51,29 @@ def command() -> None:
 @click.option("--environment", type=click.Choice(ENVIRONMENTS), default="live", show_default=True, help="Live and test data never meet.")
 @click.option("--name", default="unnamed", show_default=True, help="What the key is for, to tell it from others.")
 @click.option("--expires", type=Expiry(), help="From when on it is refused: 2027-01-31, or 30d, 12h, 15m.")
+@click.option(
+    "--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="What it is for, more than one by repeating; all but admin."
+)
+@click.option("--from", "addresses", multiple=True, metavar="ADDRESS", help="Address or network that it may come from; may be repeated.")
+@click.option(
+    "--rpm", "per_minute", type=_LIMIT, help="Requests in any 60 seconds; 0 is no limit. Without it, as the plan or the settings say."
+)
+@click.option("--concurrent", type=_LIMIT, help="Requests at once; the same.")
+@click.option("--tokens-per-month", type=_LIMIT, help="Tokens in a calendar month (UTC); the same.")
 @as_json
 @data_dir
-def create(project: str, environment: str, name: str, expires: datetime | None, as_json: bool, data_dir: Path | None) -> None:  # noqa: FBT001, PLR0913, PLR0917 - click passes options by name
+def create(project: str, environment: str, name: str, as_json: bool, data_dir: Path | None, **terms: Any) -> None:  # noqa: FBT001, ANN401 - click passes options by name
     """Make a key and show it, once."""
     settings = settings_of(data_dir=data_dir)
-    key = run(_create(settings, project, environment, name, expires))
+    made = Terms(
+        scopes=terms["scopes"] or USUAL_SCOPES,
+        addresses=terms["addresses"],
+        expires_at=terms["expires"],
+        per_minute=terms["per_minute"],
+        concurrent=terms["concurrent"],
+        tokens_per_month=terms["tokens_per_month"],
+    )
+    key = run(_create(settings, project, environment, name, made))
     if as_json:
         click.echo(json.dumps(_shown(key) | {"key": key.key}))
         return
@@ -62,10 +81,10 @@ def create(project: str, environment: str, name: str, expires: datetime | None, 
     click.echo(f"Keep it now: it is shown this once. Its id is {key.id}; `kaiko keys revoke {key.id}` ends it.", err=True)
 
 
-async def _create(settings: Settings, project: str, environment: str, name: str, expires: datetime | None) -> CreatedKey:
+async def _create(settings: Settings, project: str, environment: str, name: str, terms: Terms) -> CreatedKey:
     async with database(settings) as db:
         pepper = load_pepper(settings)
-        return await create_key(db, pepper, project=project, environment=environment, name=name, clock=now, expires_at=expires)
+        return await create_key(db, pepper, project=project, environment=environment, name=name, clock=now, terms=terms)
 
 
 @command.command("list")
@@ -82,13 +101,14 @@ def list_(project: str | None, as_json: bool, data_dir: Path | None) -> None:  #
         click.echo("No keys yet: `kaiko keys create` makes one.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("id", "project", "env", "name", "ends in", "made", "expires", "status"):
+    for column in ("id", "project", "env", "name", "ends in", "made", "used", "expires", "status"):
         table.add_column(column, overflow="fold" if column == "name" else "ellipsis", no_wrap=column == "id")
     for r in records:
         status = r.status(now())
         colour = {"active": "green", "revoked": "red"}.get(status, "yellow")
         expires = f"{r.expires_at:%Y-%m-%d}" if r.expires_at else "never"
-        table.add_row(r.id, r.project, r.environment, r.name, r.hint, f"{r.created_at:%Y-%m-%d}", expires, f"[{colour}]{status}[/]")
+        used = f"{r.last_used_at:%Y-%m-%d}" if r.last_used_at else "never"
+        table.add_row(r.id, r.project, r.environment, r.name, r.hint, f"{r.created_at:%Y-%m-%d}", used, expires, f"[{colour}]{status}[/]")
     Console().print(table)
 
 
@@ -112,7 +132,7 @@ async def _revoke(settings: Settings, key_id: str) -> KeyRecord:
         return await revoke_key(db, key_id, now)
 
 
-def _shown(record: KeyRecord) -> dict[str, str | None]:
+def _shown(record: KeyRecord) -> dict[str, object]:
     return {
         "id": record.id,
         "project": record.project,
@@ -123,4 +143,11 @@ def _shown(record: KeyRecord) -> dict[str, str | None]:
         "created_at": record.created_at.isoformat(),
         "expires_at": record.expires_at.isoformat() if record.expires_at else None,
         "revoked_at": record.revoked_at.isoformat() if record.revoked_at else None,
+        "last_used_at": record.last_used_at.isoformat() if record.last_used_at else None,
+        "scopes": list(record.scopes),
+        "addresses": list(record.addresses),
+        "plan": record.plan,
+        "per_minute": record.per_minute,
+        "concurrent": record.concurrent,
+        "tokens_per_month": record.tokens_per_month,
     }

@@ -4,8 +4,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kaiko_server.errors import ApiError, Code
 from kaiko_server.gate.record import record_of
-from kaiko_server.gate.table import RouteTable
+from kaiko_server.gate.table import Entry, RouteTable
 from kaiko_server.parts import parts_of
+from kaiko_server.store.db import to_micros
 
 _BEARER = "bearer"
 
@@ -24,10 +25,32 @@ class CallerGate:
                 # Not left to the router, which knows only the methods of the first of several routes with this path.
                 raise ApiError(Code.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(entry.methods))})
             if entry.needs_key:
-                record = record_of(scope)
-                record.caller = await parts_of(scope).keys.verify(presented(scope["headers"]))
-                record.mark("auth")
+                await _let_in(scope, entry)
         await self._app(scope, receive, send)
+
+
+async def _let_in(scope: Scope, entry: Entry) -> None:
+    """Find out who asks, and whether the key is for this route and this place.
+
+    Raises
+    ------
+    ApiError
+        One of 401, 403; or ``TOO_MANY_REQUESTS``, when its address has been told so too often.
+    """
+    record, parts = record_of(scope), parts_of(scope)
+    try:
+        caller = await parts.keys.verify(presented(scope["headers"]), record.address)
+    except ApiError:
+        limit = parts.settings.failed_keys_per_minute
+        wait = await parts.counters.fail(record.address or "", limit, to_micros(parts.clock())) if limit else 0
+        if wait:
+            raise ApiError(Code.TOO_MANY_REQUESTS, headers={"Retry-After": str(-(-wait // 1_000_000))}) from None
+        raise
+    record.caller = caller
+    if entry.scope is not None and entry.scope not in caller.scopes:
+        message = f"This API key is not for this route: it needs the scope `{entry.scope}`."
+        raise ApiError(Code.INSUFFICIENT_SCOPE, message)
+    record.mark("auth")
 
 
 def presented(headers: list[tuple[bytes, bytes]]) -> str:

@@ -39,6 +39,7 @@ class Metrics:
         self._texts = Counter("kaiko_texts", "Texts analysed.", registry=self._registry)
         self._tokens = Counter("kaiko_tokens", "Tokens analysed.", registry=self._registry)
         self._in_flight = Gauge("kaiko_http_requests_in_flight", "Requests being answered.", registry=self._registry)
+        self._counters_lost = Gauge("kaiko_counters_lost", "1 while the shared counters cannot be reached.", registry=self._registry)
         self._model_ready = Gauge("kaiko_model_ready", "1 while the model can answer.", registry=self._registry)
         # Looking a child up by its labels costs more than counting; there are few of them.
         self._request_child = lru_cache(maxsize=1024)(self._requests.labels)
@@ -66,6 +67,10 @@ class Metrics:
     def refused(self, code: str) -> None:
         """Add one request that was not HTTP, and so has neither method nor route."""
         self._errors.labels(code).inc()
+
+    def counters_lost(self, *, lost: bool) -> None:
+        """Note that the shared counters are lost, or back."""
+        self._counters_lost.set(int(lost))
 
     def text(self) -> bytes:
         """Give all figures in Prometheus' text format."""

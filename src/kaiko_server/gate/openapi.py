@@ -43,7 +43,7 @@ _REQUEST_ID: Final = {
 _TIMING: Final = {"Server-Timing": {"description": "Milliseconds by stage.", "schema": {"type": "string"}}}
 _RETRY: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 _ALLOW: Final = {"Allow": {"description": "The methods that this route takes.", "schema": {"type": "string"}}}
-_EXTRA_HEADERS: Final = {405: _ALLOW, 503: _RETRY}
+_EXTRA_HEADERS: Final = {405: _ALLOW, 429: _RETRY, 503: _RETRY}
 
 _EVERYWHERE: Final = (
     Code.INVALID_JSON,
@@ -54,7 +54,16 @@ _EVERYWHERE: Final = (
     Code.TIMEOUT,
 )
 """400 on a GET too: a request that is not valid HTTP."""
-KEYED: Final = (Code.INVALID_API_KEY, Code.KEY_REVOKED, Code.KEY_EXPIRED)
+KEYED: Final = (
+    Code.INVALID_API_KEY,
+    Code.KEY_REVOKED,
+    Code.KEY_EXPIRED,
+    Code.INSUFFICIENT_SCOPE,
+    Code.IP_NOT_ALLOWED,
+    Code.TOO_MANY_REQUESTS,
+    Code.TOO_MANY_CONCURRENT_REQUESTS,
+    Code.QUOTA_EXCEEDED,
+)
 """What a route with data can answer besides."""
 
 _DESCRIPTION: Final = """Reads emotions from text, with a model of its own: nothing leaves this server, and no text is kept.

@@ -38,6 +38,8 @@ class Record:
     stages: dict[str, float] = field(default_factory=dict)
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     caller: Caller | None = None
+    address: str | None = None
+    """Where the client is, as far as one can tell: a proxy that is not declared is its client."""
     status: int = 0
     code: str | None = None
     bytes_in: int = 0

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from kaiko_server.engine.model import ModelOverloadedError, ModelUnavailableError
 from kaiko_server.errors import ApiError, Code
+from kaiko_server.store.counters import CountersError
 from kaiko_server.store.db import UnavailableError
 
 JSON: Final = b"application/json; charset=utf-8"
@@ -21,7 +22,7 @@ def known(error: Exception) -> ApiError | None:
         return ApiError(Code.OVERLOADED)
     if isinstance(error, ModelUnavailableError):
         return ApiError(Code.MODEL_UNAVAILABLE)
-    if isinstance(error, UnavailableError):
+    if isinstance(error, UnavailableError | CountersError):
         return ApiError(Code.SERVICE_UNAVAILABLE)
     return None
 

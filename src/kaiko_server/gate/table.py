@@ -9,6 +9,11 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Scope
 
 _DATA = "/v2/"
+_SCOPES = (
+    ("/v2/emotions/{context_id}", "contexts"),
+    ("/v2/emotions/", "analysis"),
+    ("/v2/chat/", "chat"),
+)
 UNMATCHED = "(none)"
 
 
@@ -31,6 +36,11 @@ class Entry:
     def needs_key(self) -> bool:
         """Whether a request must say who makes it."""
         return self.template.startswith(_DATA)
+
+    @property
+    def scope(self) -> str | None:
+        """What a key must be for; None when any will do."""
+        return next((scope for prefix, scope in _SCOPES if self.template.startswith(prefix)), None)
 
 
 _NO_ROUTE = Entry(UNMATCHED, frozenset())

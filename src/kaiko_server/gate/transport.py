@@ -14,6 +14,7 @@ from kaiko_server.settings import SettingsError
 _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 """A year. Not for subdomains: they may belong to others than who runs this server."""
 _FORWARDED: Final = b"x-forwarded-proto"
+_FORWARDED_FOR: Final = b"x-forwarded-for"
 
 
 def networks(trusted_proxies: Sequence[str]) -> list[IPv4Network | IPv6Network]:
@@ -39,7 +40,7 @@ class Transport:
     app
         What stands behind it.
     trusted
-        Networks of the proxies whose ``X-Forwarded-Proto`` is believed.
+        Networks of the proxies whose ``X-Forwarded-Proto`` and ``X-Forwarded-For`` are believed.
     """
 
     def __init__(self, app: ASGIApp, *, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
@@ -49,11 +50,27 @@ class Transport:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            record = record_of(scope)
+            record.address = self._client(scope)
             if self._is_https(scope):
-                record_of(scope).headers.append(_HSTS)
+                record.headers.append(_HSTS)
             elif not self._may_be_plain(scope):
                 raise ApiError(Code.HTTPS_REQUIRED)
         await self._app(scope, receive, send)
+
+    def _client(self, scope: Scope) -> str | None:
+        """Give the nearest address that is no declared proxy; None when it is on this machine, without a network."""
+        address = _peer(scope)
+        if address is None or not self._place(address)[1]:
+            return address
+        told = [part.strip() for name, value in scope["headers"] if name == _FORWARDED_FOR for part in value.decode("latin-1").split(",")]
+        for hop in reversed(told):
+            if (known := _address(hop)) is None:  # what stands before it cannot be believed either
+                break
+            address = known
+            if not self._place(known)[1]:
+                break
+        return address
 
     def _is_https(self, scope: Scope) -> bool:
         if scope["scheme"] == "https":
@@ -70,10 +87,10 @@ class Transport:
         """Whether *peer* is this machine, and whether it is a declared proxy."""
         if peer is None:  # a socket in the file system: somebody on this machine
             return True, False
-        try:
-            address = _unmapped(ip_address(peer))
-        except ValueError:
+        known = _address(peer)
+        if known is None:
             return False, False
+        address = ip_address(known)
         return address.is_loopback, any(address in network for network in self._trusted if network.version == address.version)
 
 
@@ -84,6 +101,14 @@ def _peer(scope: Scope) -> str | None:
 
 def _forwarded(scope: Scope) -> list[bytes]:
     return [part.strip().lower() for name, value in scope["headers"] if name == _FORWARDED for part in value.split(b",")]
+
+
+def _address(text: str) -> str | None:
+    """Give an address in its one spelling; None for what is none."""
+    try:
+        return str(_unmapped(ip_address(text)))
+    except ValueError:
+        return None
 
 
 def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -4,9 +4,11 @@ from kaiko_server.store.db import Connection, Row
 
 _SELECT = """
 SELECT keys.id, keys.project_id, projects.name AS project, keys.environment, keys.name, keys.hint, keys.digest,
-       keys.created_at, keys.expires_at, keys.revoked_at,
+       keys.created_at, keys.expires_at, keys.revoked_at, keys.last_used_at, keys.scopes, keys.addresses, projects.plan,
+       COALESCE(keys.per_minute, plans.per_minute) AS per_minute, COALESCE(keys.concurrent, plans.concurrent) AS concurrent,
+       COALESCE(keys.tokens_per_month, plans.tokens_per_month) AS tokens_per_month,
        projects.context_state_s, projects.context_points_s, projects.context_strict
-FROM keys JOIN projects ON projects.id = keys.project_id
+FROM keys JOIN projects ON projects.id = keys.project_id LEFT JOIN plans ON plans.name = projects.plan
 """
 
 
@@ -21,11 +23,16 @@ async def insert(  # noqa: PLR0913 - the columns of a key
     digest: bytes,
     created_at: int,
     expires_at: int | None,
+    scopes: str,
+    addresses: str | None,
+    per_minute: int | None,
+    concurrent: int | None,
+    tokens_per_month: int | None,
 ) -> None:
     """Add a key; times in microseconds."""
     await connection.execute(
-        "INSERT INTO keys (id, project_id, environment, name, hint, digest, created_at, expires_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO keys (id, project_id, environment, name, hint, digest, created_at, expires_at, scopes, addresses, "
+        "per_minute, concurrent, tokens_per_month) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         key_id,
         project_id,
         environment,
@@ -34,6 +41,11 @@ async def insert(  # noqa: PLR0913 - the columns of a key
         digest,
         created_at,
         expires_at,
+        scopes,
+        addresses,
+        per_minute,
+        concurrent,
+        tokens_per_month,
     )
 
 

@@ -3,9 +3,10 @@
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from kaiko_server.errors import ApiError, Code
@@ -14,6 +15,7 @@ from kaiko_server.keys import queries
 from kaiko_server.keys.format import ENVIRONMENTS, Environment
 from kaiko_server.projects.service import Retention, ensure_project, retention_of
 from kaiko_server.settings import Settings, SettingsError
+from kaiko_server.store.counters import NO_LIMITS, Limits
 from kaiko_server.store.db import Connection, Database, Row, from_micros, to_micros
 from kaiko_server.store.files import locked, make_private_folder, write_private_file
 
@@ -25,6 +27,12 @@ CACHE_FOR = timedelta(seconds=0.5)
 PEPPER_FILE = "pepper"
 _MIN_PEPPER = 32
 _MEND_PEPPER = "`openssl rand -hex 32` makes one; keep it, for keys are worth nothing under another"
+
+
+SCOPES = ("analysis", "contexts", "chat", "admin")
+"""What a key may be for."""
+USUAL_SCOPES = ("analysis", "contexts", "chat")
+Network = IPv4Network | IPv6Network
 
 
 class KeyNotFoundError(LookupError):
@@ -42,6 +50,41 @@ class Caller:
     """The name of the key."""
     retention: Retention = field(default_factory=Retention)
     """How long what is remembered for its project lives."""
+    scopes: frozenset[str] = frozenset(USUAL_SCOPES)
+    limits: Limits = field(default_factory=Limits)
+    addresses: tuple[Network, ...] = ()
+    """Networks that it may come from; none is from anywhere."""
+
+    def may_come_from(self, address: str | None) -> bool:
+        """Whether the key is good at this *address*; one that is not known is none of those listed."""
+        if not self.addresses:
+            return True
+        return address is not None and any(ip_address(address) in network for network in self.addresses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a key is made for; a limit of None is that of its plan or of the settings, 0 is none.
+
+    Attributes
+    ----------
+    scopes
+        Of ``SCOPES``.
+    addresses
+        Addresses and networks that it may come from; none is from anywhere.
+    expires_at
+        From when on it is refused; with a time zone.
+    """
+
+    scopes: tuple[str, ...] = USUAL_SCOPES
+    addresses: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    per_minute: int | None = None
+    concurrent: int | None = None
+    tokens_per_month: int | None = None
+
+
+USUAL_TERMS = Terms()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +102,16 @@ class KeyRecord:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None
+    """Seconds late."""
+    scopes: tuple[str, ...]
+    addresses: tuple[str, ...]
+    plan: str | None
+    """Of the project."""
+    per_minute: int | None
+    concurrent: int | None
+    tokens_per_month: int | None
+    """Of the key, or else of the plan; None where the settings hold, 0 for none."""
 
     def status(self, now: datetime) -> str:
         """Give ``active``, ``revoked`` or ``expired``."""
@@ -82,17 +135,18 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
     environment: str,
     name: str,
     clock: Callable[[], datetime],
-    expires_at: datetime | None = None,
+    terms: Terms = Terms(),
 ) -> CreatedKey:
     """Make a key for the project of this name, which is made too if there is none.
 
     Raises
     ------
     ValueError
-        The environment is not ``live`` or ``test``, a name is blank, too long or holds control characters, or *expires_at*
-        has no zone or is not in the future. The message says which.
+        The environment is not ``live`` or ``test``, a name is blank, too long or holds control characters, or something in the
+        terms is not what it should be. The message says which.
     """
-    kind, now = _checked(environment, name, expires_at, clock)
+    now = clock()
+    kind = _checked(environment, name, terms, now)
     owner = await ensure_project(db, project, clock)
     key = key_format.make_key(kind)
     key_id = f"key_{secrets.token_hex(8)}"
@@ -107,7 +161,12 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
             hint=key_format.hint(key),
             digest=_digest(pepper, key),
             created_at=to_micros(now),
-            expires_at=None if expires_at is None else to_micros(expires_at),
+            expires_at=None if terms.expires_at is None else to_micros(terms.expires_at),
+            scopes=" ".join(scope for scope in SCOPES if scope in terms.scopes),
+            addresses=" ".join(str(network) for network in _networks(terms.addresses)) or None,
+            per_minute=terms.per_minute,
+            concurrent=terms.concurrent,
+            tokens_per_month=terms.tokens_per_month,
         )
         return await queries.find(connection, key_id)
 
@@ -164,16 +223,25 @@ class Verifier:
     new key works at once. Used from one event loop.
     """
 
-    def __init__(self, db: Database, pepper: bytes, clock: Callable[[], datetime], *, remembered: int = 10_000) -> None:
+    def __init__(
+        self,
+        db: Database,
+        pepper: bytes,
+        clock: Callable[[], datetime],
+        *,
+        usual: Limits = NO_LIMITS,
+        remembered: int = 10_000,
+    ) -> None:
         self._db = db
         self._pepper = pepper
         self._clock = clock
+        self._usual = usual
         self._remembered = remembered
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
         self._decoy = secrets.token_bytes(32)
 
-    async def verify(self, presented: str) -> Caller:
-        """Give the caller whose key this is; a request without a key presents ``""``.
+    async def verify(self, presented: str, address: str | None = None) -> Caller:
+        """Give the caller whose key this is; a request without a key presents ``""``. *address* is where it comes from, if that is known.
 
         What is missing, malformed or unknown costs the same work and gets the same error: a malformed key is not looked up,
         a digest that belongs to nobody is, in its place.
@@ -181,7 +249,7 @@ class Verifier:
         Raises
         ------
         ApiError
-            ``INVALID_API_KEY``, ``KEY_REVOKED`` or ``KEY_EXPIRED``.
+            ``INVALID_API_KEY``, ``KEY_REVOKED``, ``KEY_EXPIRED`` or ``IP_NOT_ALLOWED``.
         StoreError
             The database cannot answer.
         """
@@ -191,6 +259,8 @@ class Verifier:
         if seen is None or not _fresh(seen, now):
             seen = await self._look_up(digest, now, known=key_format.is_well_formed(presented))
         self._seen.move_to_end(digest)
+        if not seen.caller.may_come_from(address):
+            raise ApiError(Code.IP_NOT_ALLOWED)
         return seen.caller
 
     async def _look_up(self, digest: bytes, now: datetime, *, known: bool) -> _Seen:
@@ -205,7 +275,16 @@ class Verifier:
             raise ApiError(Code.KEY_REVOKED)
         if status == "expired":
             raise ApiError(Code.KEY_EXPIRED)
-        caller = Caller(record.id, record.project_id, record.environment, record.name, retention_of(row))
+        usual = self._usual
+        limits = Limits(
+            usual.per_minute if record.per_minute is None else record.per_minute,
+            usual.concurrent if record.concurrent is None else record.concurrent,
+            usual.tokens_per_month if record.tokens_per_month is None else record.tokens_per_month,
+        )
+        caller = Caller(
+            record.id, record.project_id, record.environment, record.name, retention_of(row), frozenset(record.scopes), limits,
+            tuple(ip_network(network) for network in record.addresses),
+        )  # fmt: skip
         seen = _Seen(caller, now, record.expires_at)
         self._seen[digest] = seen
         if len(self._seen) > self._remembered:
@@ -252,8 +331,9 @@ def _fresh(seen: _Seen, now: datetime) -> bool:
     return timedelta(0) <= now - seen.at < CACHE_FOR and (seen.expires_at is None or now < seen.expires_at)
 
 
-def _checked(environment: str, name: str, expires_at: datetime | None, clock: Callable[[], datetime]) -> tuple[Environment, datetime]:
-    now = clock()
+def _checked(environment: str, name: str, terms: Terms, now: datetime) -> Environment:
+    _networks(terms.addresses)
+    expires_at = terms.expires_at
     kind = next((known for known in ENVIRONMENTS if known == environment), None)
     if kind is None:
         message = f"the environment of a key is one of {', '.join(ENVIRONMENTS)}"
@@ -263,9 +343,24 @@ def _checked(environment: str, name: str, expires_at: datetime | None, clock: Ca
         message = "the expiry of a key needs a time zone"
     elif expires_at is not None and expires_at <= now:
         message = "the expiry of a key must be in the future"
+    elif not terms.scopes or not set(terms.scopes) <= set(SCOPES):
+        message = f"the scopes of a key are some of {', '.join(SCOPES)}"
+    elif any(limit is not None and not 0 <= limit < _MOST for limit in (terms.per_minute, terms.concurrent, terms.tokens_per_month)):
+        message = "a limit is a whole number from 0, which is none, on"
     else:
-        return kind, now
+        return kind
     raise ValueError(message)
+
+
+_MOST = 2**53
+
+
+def _networks(addresses: Sequence[str]) -> list[Network]:
+    try:
+        return [ip_network(address, strict=False) for address in addresses]
+    except ValueError:
+        message = "a key comes from addresses such as 203.0.113.7 or networks such as 203.0.113.0/24"
+        raise ValueError(message) from None
 
 
 def _moment(micros: int | None) -> datetime | None:
@@ -283,4 +378,8 @@ def _columns(row: Row) -> dict[str, Any]:
         "created_at": from_micros(row["created_at"]),
         "expires_at": _moment(row["expires_at"]),
         "revoked_at": _moment(row["revoked_at"]),
+        "last_used_at": _moment(row["last_used_at"]),
+        "scopes": tuple(row["scopes"].split()),
+        "addresses": tuple((row["addresses"] or "").split()),
+        **{name: row[name] for name in ("plan", "per_minute", "concurrent", "tokens_per_month")},
     }

@@ -1,0 +1,1 @@
+"""Usage: how much each key uses a day; counts alone."""
