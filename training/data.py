@@ -23,9 +23,10 @@ LATER = {
     **dict.fromkeys(("n_home", "o_meant", "p_desk", "q_chat", "r_turns", "s_journal"), 3),
     **dict.fromkeys(("t_safety", "u_hostility", "v_modes", "w_beliefs"), 3),
     **dict.fromkeys(("y_danger", "y_deeds", "y_desk", "y_sharp", "y_spite", "y_teens", "y_told", "y_turns"), 4),
-    # Written and not learnt yet: no stage reaches this round.
-    **dict.fromkeys(("zz_danger", "zz_home", "zz_office", "zz_spite"), 6),
     **dict.fromkeys(("z_danger", "z_deeds", "z_desk", "z_teens", "z_told", "z_turns"), 5),
+    **dict.fromkeys(("zz_danger", "zz_home", "zz_office", "zz_spite"), 6),
+    **dict.fromkeys(("zzz_body", "zzz_craft", "zzz_kin", "zzz_road", "zzz_short", "zzz_trade", "zzz_young"), 7),
+    **dict.fromkeys(("zzz_danger", "zzz_sharp", "zzz_spite"), 7),
 }
 """The round of writing that a file came with, where it was not the first. Written against what a model misread, these files
 are for training, so that the held-back part stays what it was; and a network that learnt from the earlier rounds goes on from

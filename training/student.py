@@ -25,16 +25,18 @@ class Stage:
     """Own texts up to this round of writing are learnt from, and their variants."""
     plan: Plan
     own: int
-    """How often each own text is shown; a variant of one once."""
+    """How often each own text is shown."""
     every: dict[str, int]
     """One in so many of the texts of a public set."""
     emobank: int = 1
     """How often each text of EmoBank is shown."""
+    variants: int = 1
+    """One in so many of the variants of own texts."""
     weights: dict[str, float] = field(default_factory=dict)
 
     def views(self, example: data.Example) -> int:
         if example.source not in data.PUBLIC:
-            return self.own if example.labelled else 1
+            return self.own if example.labelled else int(int(data.key(example), 16) % self.variants == 0)
         if example.source == "emobank":
             return self.emobank
         return int(int(data.key(example), 16) % self.every.get(example.source, 1) == 0)
@@ -49,6 +51,15 @@ STAGES = (
         own=2,
         every={"goemotions": 2, "davidson": 2},
         emobank=2,
+        weights={"sign": 1.5, "emobank": 1.5},
+    ),
+    Stage(
+        "student-third",
+        rounds=7,
+        plan=Plan(encoder_rate=1.1e-4, head_rate=5e-4, layer_decay=0.9, seed=3),
+        own=2,
+        every={"goemotions": 2, "davidson": 2},
+        variants=2,
         weights={"sign": 1.5, "emobank": 1.5},
     ),
 )

@@ -35,7 +35,7 @@ class Stage:
     tasks: bool = False
     """Whether it learns safety, hostility and mode too, also from files that tell nothing else."""
     replay: float = 1.0
-    """Share of the own texts that an earlier stage has learnt from that an epoch shows again."""
+    """Share of the own texts of earlier rounds that an epoch shows again."""
 
 
 EMOTIONS_ALONE = {"safety": 0.0, "hostility": 0.0, "mode": 0.0}
@@ -66,17 +66,6 @@ STAGES = (
         weights={"go": 0.5, "emobank": 0.5, "sign": 0.5, "traits": 0.25},
         tasks=True,
         replay=0.4,
-    ),
-    # Learns all that was written against the mistakes of the first students; once, for it is most of the corpus by now.
-    Stage(
-        "teacher-fourth",
-        rounds=6,
-        epochs=1,
-        plan=Plan(encoder_rate=3.5e-5, head_rate=5e-4, layer_decay=0.95, seed=4),
-        public={"goemotions": 1000, "emobank": 1000},
-        weights={"go": 0.5, "emobank": 0.5, "sign": 0.5, "traits": 0.25},
-        tasks=True,
-        replay=0.15,
     ),
 )
 HEARD = "heard"
@@ -121,10 +110,9 @@ def lesson(stage: Stage, source: Path, runs: Path) -> Lesson:
 
 
 def _own(stage: Stage, examples: list[data.Example], chance: random.Random) -> list[int]:
-    """Give the own texts that an epoch shows: all that no stage before has learnt from, and a share of the others."""
+    """Give the own texts that an epoch shows: all of the stage's round of writing, and a share of those before."""
     own = [i for i, e in enumerate(examples) if not (e.go or e.emobank)]
-    learnt = max((s.rounds for s in STAGES[: STAGES.index(stage)]), default=0)
-    return own if stage.replay == 1 else [i for i in own if examples[i].round > learnt or chance.random() < stage.replay]
+    return own if stage.replay == 1 else [i for i in own if examples[i].round == stage.rounds or chance.random() < stage.replay]
 
 
 def train(stage: Stage, source: Path, runs: Path) -> None:

@@ -24,12 +24,14 @@ from kaiko_server.gate import logs, openapi
 from kaiko_server.gate.caller import CallerGate
 from kaiko_server.gate.limits import LimitGate
 from kaiko_server.gate.metrics import Metrics
+from kaiko_server.gate.once import OnceGate
 from kaiko_server.gate.table import RouteTable
 from kaiko_server.gate.trace import Trace
 from kaiko_server.gate.traffic import Traffic
 from kaiko_server.gate.transport import Transport, networks
 from kaiko_server.health import docs, sunset
 from kaiko_server.health import routes as health
+from kaiko_server.idempotency import service as idempotency
 from kaiko_server.keys.service import Verifier, load_pepper
 from kaiko_server.models import routes as models
 from kaiko_server.parts import Parts
@@ -88,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
             Middleware(Transport, trusted=networks(settings.trusted_proxies)),
             Middleware(CallerGate, table=table),
             Middleware(LimitGate),
+            Middleware(OnceGate, table=table),
         ],
     )
     app.router.routes.extend(routes)
@@ -174,8 +177,9 @@ async def _sweep(db: Database, log: logs.Log, settings: Settings) -> None:
     while True:
         try:
             removed = await contexts_service.sweep(db, _now, settings)
-        except StoreError as error:
-            log.warning("sweeping failed", error=type(error).__name__)
+            await idempotency.sweep(db, _now())
+        except (StoreError, contexts_service.SweepError) as error:
+            log.warning("sweeping failed", error=logs.where(error))
         else:
             if removed:
                 log.info("swept", contexts=removed)

@@ -23,6 +23,12 @@ class Code(Enum):
     BATCH_TOO_LARGE = Kind(
         400, "invalid_request_error", "A request may hold at most 100 messages.", "Split the messages over several requests."
     )
+    INVALID_IDEMPOTENCY_KEY = Kind(
+        400,
+        "invalid_request_error",
+        "An idempotency key has 1 to 255 printable ASCII characters.",
+        "Send one `Idempotency-Key` a request, bare or in quotes; a UUID will do.",
+    )
     INVALID_API_KEY = Kind(
         401,
         "authentication_error",
@@ -72,6 +78,12 @@ class Code(Enum):
         "This external id was used in this context for other content.",
         "Give every message an id of its own; send a message again only as it was. Nothing of the request was kept.",
     )
+    IDEMPOTENCY_IN_PROGRESS = Kind(
+        409,
+        "conflict_error",
+        "A request with this idempotency key is being answered.",
+        "Send it again after the seconds in `Retry-After`: it is told what the first was told.",
+    )
     API_VERSION_SUNSET = Kind(
         410, "invalid_request_error", "Version 1 of the API ended on 2026-03-31.", "Use the V2 route that the message names."
     )
@@ -93,6 +105,12 @@ class Code(Enum):
         "invalid_request_error",
         "A context id has 1 to 128 bytes of UTF-8 and is not a word of the routes.",
         "Percent-encode the id in the path. `analysis`, `batch-analysis`, `analyse`, `batch-analyse`, `message` and `models` are taken.",
+    )
+    IDEMPOTENCY_KEY_REUSED = Kind(
+        422,
+        "invalid_request_error",
+        "This idempotency key was used for another body.",
+        "Give every request a key of its own, and send a retry with the body of the first attempt.",
     )
     TOO_MANY_REQUESTS = Kind(
         429,

@@ -118,6 +118,8 @@ _ABOVE_0 = (
     "request_timeout_s",
     "drain_timeout_s",
 )
+_AT_MOST = {"context_ttl_hours": 876_000, "context_points_days": 36_500}
+"""A hundred years."""
 _FROM_0 = ("requests_per_minute", "concurrent_requests", "tokens_per_month", "failed_keys_per_minute")
 _CHOICES = {
     "environment": ("development", "production"),
@@ -140,6 +142,10 @@ def _checked(settings: Settings) -> Settings:
     for name in _FROM_0:
         if getattr(settings, name) < 0:
             message = f"KAIKO_{name.upper()} must be 0 or more"
+            raise SettingsError(message)
+    for name, most in _AT_MOST.items():
+        if getattr(settings, name) > most:
+            message = f"KAIKO_{name.upper()} must be {most} or less"
             raise SettingsError(message)
     if settings.pepper is not None and len(settings.pepper) < _MIN_PEPPER:
         message = f"KAIKO_PEPPER must be {_MIN_PEPPER} characters or more: `openssl rand -hex 32` makes one"

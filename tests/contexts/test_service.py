@@ -112,6 +112,10 @@ async def test_one_message(talk):
     found = await talk.message("a/ö")
     assert found["metadata"] == {"context_id": "käthe/1", "message_id": "a/ö"}
     assert set(found["emotions"]) == {"user"}
+    state = await talk.state()
+    assert {name: found[name] for name in ("conversationMode", "trajectory", "patterns")} == {
+        name: state[name] for name in ("conversationMode", "trajectory", "patterns")
+    }
     assert found["emotions"]["user"]["valence"] == said["emotions"]["user"]["valence"]
     assert (await refusal(talk.message("c"))).code is Code.MESSAGE_NOT_FOUND
 
@@ -177,6 +181,93 @@ async def test_the_sweeper_removes_what_has_expired(talk, clock, db):
     assert [await rows(db, table) for table in ("contexts", "context_messages", "points", "tallies")] == [[]] * 4
 
 
+async def test_a_swept_state_stays_dead(talk, clock, db):
+    """Whatever the clocks of two servers say, a message after a sweep begins a new state, with a digest key of its own."""
+    await talk.say(text("hello", externalId="m1"))
+    clock.move(24 * 3600)
+    await service.sweep(db, clock, Settings())
+    clock.move(-60)
+    assert (await refusal(talk.state())).code is Code.CONTEXT_NOT_FOUND
+    assert (await talk.say(text("hello", externalId="m2")))["context_message_count"] == 1
+    (row,) = await rows(db, "contexts")
+    assert bytes(row["digest_key"]) != bytes(32)
+    longer = Lives(timedelta(days=3650), LIVES.points, strict=False)
+    clock.move(48 * 3600)
+    await service.sweep(db, clock, Settings())
+    with pytest.raises(ApiError):
+        await service.state_of(db, talk.place, clock(), longer)
+
+
+async def test_messages_of_a_state_that_died_wait_for_the_sweeper(talk, clock, db):
+    """They count no more at once, their ids are free, and the next sweep takes them; a new one under an old id is not taken."""
+    await talk.say(*(text(f"number {n}", externalId=f"m{n}") for n in range(5)))
+    clock.move(24 * 3600)
+    fresh = await talk.say(text("other words", externalId="m1"))
+    assert fresh["context_message_count"] == 1
+    assert [m["externalId"] for m in (await talk.export())["messages"]] == ["m1"]
+    assert (await refusal(talk.message("m2"))).code is Code.MESSAGE_NOT_FOUND
+    await service.sweep(db, clock, Settings())
+    assert [bytes(row["external_id"]) for row in await rows(db, "context_messages")] == [b"m1"]
+    assert (await talk.say(text("other words", externalId="m1")))["context_message_count"] == 1
+
+
+async def test_points_expire_while_a_strict_conversation_lives(talk, clock, db):
+    """Strict or not, points leave the disk when their time is over, however often somebody speaks."""
+    strict = Lives(LIVES.state, timedelta(days=7), strict=True)
+    for _ in range(20):
+        asked = AnalysisRequest.model_validate({"model": "emotion-v2", "messages": [text("hello")]}, context={"now": clock()})
+        await service.analyse(db, talk.model, talk.place, asked, now=clock(), lives=strict)
+        await service.sweep(db, clock, Settings(context_strict=True, context_points_days=7))
+        clock.move(23 * 3600)
+    assert 6 <= len(await rows(db, "points")) <= 8
+
+
+async def test_one_that_cannot_be_swept_keeps_no_other(talk, clock, db):
+    """A context whose row is damaged is told, and put off; the others are swept all the same."""
+    other = Talk(db, talk.model, clock, Place(talk.place.project_id, "live", b"other"))
+    for each in (talk, other):
+        await each.say(text("hello", externalId="m1"))
+    await db.write(lambda c: c.execute("UPDATE contexts SET ledger = 'x' WHERE name = $1", talk.place.name))
+    clock.move(24 * 3600)
+    with pytest.raises(service.SweepError, match="1 contexts"):
+        await service.sweep(db, clock, Settings())
+    assert len(await rows(db, "context_messages")) == 1
+    assert await service.sweep(db, clock, Settings()) == 0
+
+
+async def test_hostility_that_comes_late(talk, clock):
+    """Two hostile messages tell the same state in whichever order they arrive."""
+    now = clock()
+    first, second = (
+        {"content": "You are a pathetic idiot and I despise you.", "timestamp": (now - timedelta(minutes=m)).isoformat()} for m in (9, 2)
+    )
+    await talk.say(second)
+    assert (await talk.state())["emotions"]["user"]["hostilityState"]["escalationCount"] == 1
+    await talk.say(first)
+    assert (await talk.state())["emotions"]["user"]["hostilityState"]["escalationCount"] == 2
+
+
+async def test_a_project_that_is_gone(talk, clock, db):
+    """A request that was let in before its project was deleted is told that its key is none."""
+    gone = Talk(db, talk.model, clock, Place("proj_gone", "live", b"x"))
+    assert (await refusal(gone.say(text("hello")))).code is Code.INVALID_API_KEY
+
+
+async def test_sums_of_the_bucket_that_from_lies_in(talk, clock):
+    """A bucket is given whole; of a day that has partly expired what is left is."""
+    clock.move(45 * 60)
+    await talk.say(text("hello"))
+    asked = points_asked({"from": (clock() - timedelta(minutes=5)).isoformat(), "bucket": "day"})
+    found = await service.points_of(talk.db, talk.place, clock(), LIVES, asked)
+    assert [(b["start"], b["dataPointCount"]) for b in found["buckets"]] == [("2026-06-01T00:00:00Z", 1)]
+    clock.move(11 * 3600)
+    await talk.say(text("goodbye"))
+    clock.move(80 * 86_400)
+    short = Lives(LIVES.state, timedelta(days=80, hours=2), strict=False)
+    found = await service.points_of(talk.db, talk.place, clock(), short, points_asked({"bucket": "day"}))
+    assert [(b["start"], b["dataPointCount"]) for b in found["buckets"]] == [("2026-06-01T00:00:00Z", 1)]
+
+
 async def test_strictly_nothing_outlives_the_state(talk, clock, db):
     """In strict mode points die with the state, for readers at once and on the disk with the next sweep or message."""
     strict = Lives(LIVES.state, LIVES.points, strict=True)
@@ -192,7 +283,10 @@ async def test_strictly_nothing_outlives_the_state(talk, clock, db):
             asked = AnalysisRequest.model_validate({"model": "emotion-v2", "messages": [text("again")]}, context={"now": clock()})
             reply = (await service.analyse(db, talk.model, talk.place, asked, now=clock(), lives=strict)).reply
             assert reply["trajectory"]["baseline"]["dataPointCount"] == 0
-            assert len(await rows(db, "points")) == 1
+            assert reply["context_message_count"] == 1
+            assert len((await service.points_of(db, talk.place, clock(), strict, points_asked({})))["points"]) == 1
+            await service.sweep(db, clock, Settings(context_strict=True))
+            assert len(await rows(db, "points")) == len(await rows(db, "contexts")) == 1
 
 
 async def test_a_project_may_remember_for_another_time(talk, clock, db):
@@ -214,8 +308,9 @@ async def test_a_project_may_remember_for_another_time(talk, clock, db):
     clock.move(25 * 3600)
     await service.sweep(db, clock, Settings())
     assert len(await rows(db, "points")) == 1
-    with pytest.raises(ValueError, match="a minute"):
-        await set_retention(db, other.id, Retention(timedelta(seconds=5)))
+    for time in (timedelta(seconds=5), timedelta(days=800_000)):
+        with pytest.raises(ValueError, match="a minute"):
+            await set_retention(db, other.id, Retention(time))
 
 
 async def test_the_end_of_a_project(talk, clock, db):
@@ -273,17 +368,19 @@ async def test_export_holds_all(talk):
     for start in range(0, 30, 10):
         await talk.say(*(text(f"message number {n}", externalId=f"m{n}") for n in range(start, start + 10)))
     await talk.say(text("message number 30"))
-    seen, points, after = [], [], 0
+    seen, points, vectors, after = [], [], [], 0
     while True:
         page = await talk.export(after=after, limit=7)
         seen += [m["externalId"] for m in page["messages"]]
         points += [p["pointId"] for p in page["points"]]
+        vectors += [p["emotionalVector"] for p in page["points"]]
         if "next" not in page:
             break
         after = page["next"]
     assert seen == [f"m{n}" for n in range(30)]
     assert points == [f"p{n}" for n in range(1, 32)]
-    assert page["expires_at"] == "2026-06-02T12:00:00Z"
+    assert {len(vector) for vector in vectors} == {9}
+    assert (page["expires_at"], page["points_expire_at"]) == ("2026-06-02T12:00:00Z", "2026-08-30T12:00:00Z")
     assert "message number" not in str(page)
 
 

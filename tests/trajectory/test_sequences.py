@@ -44,11 +44,10 @@ class Told:
     """What should be known, kept in the plainest way: points in a list, and of each what it ended and followed when it came about."""
 
     def __init__(self):
-        self.points, self.ends, self.follows, self.first_at = [], {}, {}, None
+        self.points, self.ends, self.follows = [], {}, {}
 
     def add(self, point, oldest):
         """Walk through all that has not expired, without and with the point; what differs has changed."""
-        self.first_at = point.at if self.first_at is None else min(self.first_at, point.at)
         alive = [p for p in self.points if p.at >= oldest]
         before, after = slow_recoveries(alive), slow_recoveries([*alive, point])
         for number in {p.number for p in alive} | {point.number}:
@@ -73,7 +72,7 @@ class Told:
         newest = kept[-1]
         begins = max((newest.at - WINDOWS[window]) // HOUR * HOUR, oldest)
         inside = [p for p in kept if p.at >= begins]
-        middle = (max(begins, self.first_at) + newest.at) // 2
+        middle = (inside[0].at + newest.at) // 2
         halves = [p for p in inside if p.at < middle], [p for p in inside if p.at >= middle]
         recent, historical = (max((newest.at - k * WINDOWS["month"]) // HOUR * HOUR, oldest) for k in (1, 2))
         months = [p for p in kept if p.at >= recent], [p for p in kept if historical <= p.at < recent]

@@ -43,7 +43,7 @@ def late(points, seed, share):
 
 def slow(points, window):
     """Tell baseline, trend and growth from all points at once, by their definitions."""
-    known, first_at = slow_recoveries(points), points[0].at
+    known = slow_recoveries(points)
     kept = [p for p in points if p.at >= OLDEST]
     newest = kept[-1]
 
@@ -55,7 +55,7 @@ def slow(points, window):
 
     begins = max((newest.at - WINDOWS[window]) // HOUR * HOUR, OLDEST)
     inside = [p for p in kept if p.at >= begins]
-    middle = (max(begins, first_at) + newest.at) // 2
+    middle = (inside[0].at + newest.at) // 2
     if len(inside) > service.RECENT:
         middle = max(middle // HOUR * HOUR, begins)
     halves = [p for p in inside if p.at < middle], [p for p in inside if p.at >= middle]

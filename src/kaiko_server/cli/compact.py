@@ -11,9 +11,10 @@ from kaiko_server.store.opening import compact, name_of
 @click.command("compact")
 @data_dir
 def command(data_dir: Path | None) -> None:
-    """Write the database anew without what was erased, and empty its write-ahead log; servers wait that long.
+    """Write the database anew without what was erased, and empty its write-ahead log.
 
-    PostgreSQL does so by itself (autovacuum).
+    Needs as much free disk as the database is large. Servers wait for it, ten seconds at most: what they are asked to write after
+    that is refused with 503 until it is done. PostgreSQL compacts itself (autovacuum).
     """
     settings = settings_of(data_dir=data_dir)
     with one_line():

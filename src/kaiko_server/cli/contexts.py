@@ -31,7 +31,7 @@ _environment = click.option("--environment", type=click.Choice(ENVIRONMENTS), de
 
 @click.group("contexts")
 def command() -> None:
-    """Show, export and erase conversations that are remembered."""
+    """Show and erase conversations that are remembered."""
 
 
 @command.command("show")

@@ -6,7 +6,10 @@ from kaiko_server.store.db import Connection, Row
 
 Ends = tuple[int | None, int | None]
 """When the oldest and the newest point that is kept was said."""
-_COLUMNS = "id, created_at, last_came, message_count, last_number, digest_key, state, ledger, recent, landmarks, points_from, points_to"
+_COLUMNS = (
+    "id, created_at, last_came, message_count, first_number, last_number, digest_key, state, ledger, recent, landmarks, "
+    "points_from, points_to"
+)
 
 
 async def hold(  # noqa: PLR0913 - the columns of a context
@@ -52,10 +55,20 @@ async def find(  # noqa: PLR0913, PLR0917 - which context, and when
 
 
 async def begin_again(connection: Connection, context_id: str, digest_key: bytes, now: int) -> None:
-    """Forget what an expired context still holds."""
-    await connection.execute("DELETE FROM context_messages WHERE context_id = $1", context_id)
+    """Begin a state anew where one has died; its messages count no more, and are left to the sweeper however many they are."""
     await connection.execute(
-        "UPDATE contexts SET created_at = $2, message_count = 0, digest_key = $3, state = '{}' WHERE id = $1", context_id, now, digest_key
+        "UPDATE contexts SET created_at = $2, message_count = 0, digest_key = $3, state = '{}', first_number = last_number + 1 "
+        "WHERE id = $1",
+        context_id,
+        now,
+        digest_key,
+    )
+
+
+async def bury(connection: Connection, context_id: str, name: bytes) -> None:
+    """Give a context that has died another name, which nobody can ask for, and leave it to the sweeper whole."""
+    await connection.execute(
+        "UPDATE contexts SET name = $2, last_came = 0, due_at = 0, digest_key = $3, state = '{}' WHERE id = $1", context_id, name, bytes(32)
     )
 
 
@@ -72,7 +85,8 @@ async def keep(  # noqa: PLR0913 - what a request leaves behind
 ) -> Row:
     """Set what a request leaves behind, and give the counts that then hold."""
     row = await connection.fetchrow(
-        "UPDATE contexts SET message_count = message_count + $2, last_number = last_number + $2, last_came = $3, due_at = $4, state = $5, "
+        "UPDATE contexts SET message_count = message_count + $2, last_number = last_number + $2, "
+        "last_came = CASE WHEN last_came > $3 THEN last_came ELSE $3 END, due_at = $4, state = $5, "
         "ledger = $6, recent = $7, landmarks = $8, points_from = $9, points_to = $10 WHERE id = $1 RETURNING message_count",
         context_id,
         added,
@@ -89,8 +103,11 @@ async def keep(  # noqa: PLR0913 - what a request leaves behind
 async def add_message(  # noqa: PLR0913 - the columns of a message
     connection: Connection, context_id: str, *, external_id: bytes, number: int, role: str, said_at: int, digest: bytes, item: str
 ) -> None:
+    """Add a message; one under its id is of a state that has died, and makes room."""
     await connection.execute(
-        "INSERT INTO context_messages (context_id, external_id, number, role, said_at, digest, item) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO context_messages (context_id, external_id, number, role, said_at, digest, item) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+        "ON CONFLICT (context_id, external_id) DO UPDATE SET number = excluded.number, role = excluded.role, said_at = excluded.said_at, "
+        "digest = excluded.digest, item = excluded.item",
         context_id,
         external_id,
         number,
@@ -101,9 +118,13 @@ async def add_message(  # noqa: PLR0913 - the columns of a message
     )
 
 
-async def find_message(connection: Connection, context_id: str, external_id: bytes) -> Row | None:
+async def find_message(connection: Connection, context_id: str, external_id: bytes, first_number: int) -> Row | None:
+    """Give a message that counts: one with *first_number* or a later one."""
     return await connection.fetchrow(
-        "SELECT role, said_at, digest, item FROM context_messages WHERE context_id = $1 AND external_id = $2", context_id, external_id
+        "SELECT role, said_at, digest, item FROM context_messages WHERE context_id = $1 AND external_id = $2 AND number >= $3",
+        context_id,
+        external_id,
+        first_number,
     )
 
 
@@ -138,6 +159,10 @@ async def due(connection: Connection, now: int, limit: int) -> list[Row]:
     )
 
 
+async def postpone(connection: Connection, context_id: str, due_at: int) -> None:
+    await connection.execute("UPDATE contexts SET due_at = $2 WHERE id = $1", context_id, due_at)
+
+
 async def make_due(connection: Connection, project_id: str) -> None:
     """Have the sweeper look at every context of a project."""
     await connection.execute("UPDATE contexts SET due_at = 0 WHERE project_id = $1", project_id)
@@ -155,19 +180,22 @@ async def hold_again(connection: Connection, context_id: str) -> Row | None:
     )
 
 
-async def forget_messages(connection: Connection, context_id: str, at_most: int) -> int:
-    """Remove messages, the oldest first, and give how many."""
+async def forget_messages(connection: Connection, context_id: str, before: int, at_most: int) -> int:
+    """Remove messages with a number below *before*, the oldest first, and give how many."""
     return await connection.execute(
         "DELETE FROM context_messages WHERE context_id = $1 AND number IN "
-        "(SELECT number FROM context_messages WHERE context_id = $1 ORDER BY number LIMIT $2)",
+        "(SELECT number FROM context_messages WHERE context_id = $1 AND number < $2 ORDER BY number LIMIT $3)",
         context_id,
+        before,
         at_most,
     )
 
 
 async def forget_state(connection: Connection, context_id: str) -> None:
-    """Forget a state whose messages are gone, and the key of their digests."""
-    await connection.execute("UPDATE contexts SET message_count = 0, state = '{}', digest_key = $2 WHERE id = $1", context_id, bytes(32))
+    """Forget a state whose messages are gone, and the key of their digests; whatever the clocks say, it does not come alive again."""
+    await connection.execute(
+        "UPDATE contexts SET message_count = 0, state = '{}', digest_key = $2, last_came = 0 WHERE id = $1", context_id, bytes(32)
+    )
 
 
 async def set_arc(connection: Connection, context_id: str, arc: tuple[str, bytes, bytes], ends: Ends, due_at: int) -> None:

@@ -195,7 +195,16 @@ SCHEMAS: Final[dict[str, Any]] = {
             "object": {"const": "emotions.export"},
             "emotions": _ITEMS,
             "created_at": {"type": "string", "format": "date-time"},
-            "expires_at": {"type": "string", "format": "date-time", "description": "When all of it is forgotten, unless a message comes."},
+            "expires_at": {
+                "type": "string",
+                "format": "date-time",
+                "description": "When state and messages are forgotten, unless another message comes; absent when they are already.",
+            },
+            "points_expire_at": {
+                "type": "string",
+                "format": "date-time",
+                "description": "When the newest point is forgotten; absent without one, and where points die with the state.",
+            },
             "conversation": {
                 "type": "array",
                 "items": {"type": "object"},

@@ -17,9 +17,9 @@ from kaiko_server.contexts.conversation import Said, hostility_state, mode_of, r
 from kaiko_server.contexts.schemas import PointsAsked, micros_of
 from kaiko_server.engine.model import DANGERS, NAME, Model
 from kaiko_server.errors import ApiError, Code
-from kaiko_server.projects.service import Retention, retention_of
+from kaiko_server.projects.service import Retention, has_project, retention_of
 from kaiko_server.settings import Settings
-from kaiko_server.store.db import Connection, Database, Row, from_micros, to_micros
+from kaiko_server.store.db import Connection, ConstraintError, Database, Row, from_micros, to_micros
 from kaiko_server.trajectory import service as trajectory
 from kaiko_server.trajectory.maths import HOUR
 from kaiko_server.trajectory.service import Arc
@@ -27,8 +27,10 @@ from kaiko_server.trajectory.service import Arc
 Item = dict[str, Any]
 _SWEPT_AT_ONCE = 50
 _ROWS_AT_ONCE = 5_000
-"""Contexts that one transaction of the sweeper looks at, and rows that it removes, at most: others get their turn between two."""
+"""Contexts that the sweeper looks up together, and rows that a transaction of its removes, at most: others get their turn between two."""
 _END_OF_TIME = 2**62
+_NOBODY = b"\xff"
+"""Begins the name of a context that has died and waits for the sweeper: no UTF-8 does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Lives:
     def due(self, last_came: int | None, points_from: int | None) -> int:
         """Give when something expires: of a state whose last message came then, of points of which the oldest was said then."""
         ends = [] if last_came is None else [last_came + self.state // _MICROSECOND]
-        if points_from is not None and not self.strict:
+        if points_from is not None:
             ends.append(points_from + self.points // _MICROSECOND)
         return min(ends, default=0)
 
@@ -102,6 +104,17 @@ class _State:
         if known is None or (known["at"], known["number"]) <= (at, number):
             self.latest[role] = {"at": at, "number": number, "item": item}
 
+    def tell_again(self, late: Said) -> None:
+        """Where a message came *late*, tell the hostility of the latest user message anew: it goes on from there."""
+        known = self.latest.get("user")
+        if known is None or (known["at"], known["number"]) <= (late.at, late.number):
+            return
+        latest = next((said for said in self.conversation if said.number == known["number"]), None)
+        if latest is not None:
+            alone = known["item"]["hostilityState"]
+            block = hostility_state(alone, self.conversation, latest, _iso(from_micros(latest.at)))
+            self.latest["user"] = known | {"item": known["item"] | {"hostilityState": block}}
+
     @property
     def mode(self) -> dict[str, object] | None:
         """What the conversation asks for; None as long as no user has spoken."""
@@ -128,7 +141,12 @@ async def analyse(  # noqa: PLR0913 - the parts it works with, each by name
         The database cannot answer.
     """
     read = await analysis.read_all(model, asked)
-    told = await db.write(_Adding(place, asked, read, now, lives).run)
+    try:
+        told = await db.write(_Adding(place, asked, read, now, lives).run)
+    except ConstraintError:
+        if await has_project(db, place.project_id):
+            raise
+        raise ApiError(Code.INVALID_API_KEY) from None  # deleted a moment ago, and the key with it
     name = place.name.decode()
     mode = told.mode if analysis.in_order(asked.messages, now, "user") else None
     answer = await analysis.answer(model, asked, replace(read, items=told.items), now, mode)
@@ -159,18 +177,21 @@ class _Adding:
     async def run(self, connection: Connection) -> _Told:
         now, oldest = to_micros(self.now), self.lives.oldest(self.now)
         row = await self._hold(connection, now)
-        key, state, arc = row["digest_key"], _State.of(row["state"]), Arc.of(row)
+        key, state, arc, leaves_rest = row["digest_key"], _State.of(row["state"]), Arc.of(row), False
         if row["last_came"] <= self.lives.came_after(self.now):
-            key, state = secrets.token_bytes(32), _State()
+            if self.lives.strict and row["last_number"]:
+                await queries.bury(connection, row["id"], _NOBODY + secrets.token_bytes(16))
+                row = await self._hold(connection, now)
+                arc = Arc.of(row)
+            key, state, leaves_rest = secrets.token_bytes(32), _State(), row["last_number"] > 0
             await queries.begin_again(connection, row["id"], key, now)
-            if self.lives.strict:
-                arc = await trajectory.forget_all(connection, arc)
+        first = row["last_number"] + 1 if leaves_rest else row["first_number"]
         items: list[Item] = list(self.read.items)
         number = row["last_number"]
         for index in analysis.in_order(self.asked.messages, self.now):
             message = self.asked.messages[index]
             digest = _digest(key, message)
-            known = None if message.external_id is None else await queries.find_message(connection, row["id"], message.external_id.encode())
+            known = await self._known(connection, row["id"], message, first)
             if known is not None:
                 items[index] = _again(known, digest, items[index], index)
                 continue
@@ -185,12 +206,17 @@ class _Adding:
             row["id"],
             added=number - row["last_number"],
             last_came=now,
-            due_at=self.lives.due(now, arc.points_from),
+            due_at=now if leaves_rest else self.lives.due(now, arc.points_from),
             state=state.text(),
             arc=arc.columns,
             ends=(arc.points_from, arc.points_to),
         )
         return _Told(items, kept["message_count"], state.mode, blocks)
+
+    async def _known(self, connection: Connection, context_id: str, message: Message, first: int) -> Row | None:
+        if message.external_id is None:
+            return None
+        return await queries.find_message(connection, context_id, message.external_id.encode(), first)
 
     async def _hold(self, connection: Connection, now: int) -> Row:
         return await queries.hold(
@@ -216,6 +242,7 @@ class _Adding:
             state.conversation, said = remember(state.conversation, said)
             hostile = hostility_state(item["hostilityState"], state.conversation, said, _iso(moment))
             item = item | {"hostilityState": hostile}
+            state.tell_again(said)
         kept = {name: value for name, value in item.items() if name not in {"text", "coverage"}}
         state.take(message.role, at, number, kept)
         if message.external_id is not None:
@@ -260,7 +287,11 @@ async def state_of(db: Database, place: Place, now: datetime, lives: Lives) -> d
 
     row, blocks = await db.read(find)
     state = _State.of(row["state"])
-    reply = _head("emotions.state", place, row, {role: latest["item"] for role, latest in state.latest.items()}) | blocks
+    return _told(place, row, state, {role: latest["item"] for role, latest in state.latest.items()}, blocks)
+
+
+def _told(place: Place, row: Row, state: _State, emotions: dict[str, Item], blocks: dict[str, object]) -> dict[str, object]:
+    reply = _head("emotions.state", place, row, emotions) | blocks
     return reply if state.mode is None else reply | {"conversationMode": state.mode}
 
 
@@ -273,14 +304,15 @@ async def message_of(db: Database, place: Place, external_id: bytes, now: dateti
         ``CONTEXT_NOT_FOUND`` or ``MESSAGE_NOT_FOUND``.
     """
 
-    async def find(connection: Connection) -> tuple[Row, Row | None]:
+    async def find(connection: Connection) -> tuple[Row, Row, dict[str, object]]:
         row = await _alive(connection, place, now, lives)
-        return row, await queries.find_message(connection, row["id"], external_id)
+        message = await queries.find_message(connection, row["id"], external_id, row["first_number"])
+        if message is None:
+            raise ApiError(Code.MESSAGE_NOT_FOUND)
+        return row, message, await trajectory.tell(connection, Arc.of(row), "month", lives.oldest(now))
 
-    row, message = await db.read(find)
-    if message is None:
-        raise ApiError(Code.MESSAGE_NOT_FOUND)
-    reply = _head("emotions.state", place, row, {message["role"]: from_json(message["item"])})
+    row, message, blocks = await db.read(find)
+    reply = _told(place, row, _State.of(row["state"]), {message["role"]: from_json(message["item"])}, blocks)
     return reply | {"metadata": {"context_id": place.name.decode(), "message_id": external_id.decode()}}
 
 
@@ -292,15 +324,22 @@ async def points_of(db: Database, place: Place, now: datetime, lives: Lives, ask
     ApiError
         ``CONTEXT_NOT_FOUND``: nothing is held, neither state nor points.
     """
-    begins = max(asked.begins, lives.oldest(now))
 
     async def find(connection: Connection) -> tuple[Row, list[dict[str, object]]]:
         row = await _find(connection, place, now, lives)
         if asked.bucket is not None:
-            begin = max(begins, asked.after[0])
-            found = await trajectory.buckets(connection, row["id"], asked.bucket, begins=begin, ends=asked.ends, limit=asked.limit + 1)
+            begin = max(asked.begins, asked.after[0])
+            span = {"begins": begin, "ends": asked.ends, "oldest": lives.oldest(now)}
+            found = await trajectory.buckets(connection, row["id"], asked.bucket, **span, limit=asked.limit + 1)
         else:
-            found = await trajectory.points(connection, row["id"], begins=begins, ends=asked.ends, after=asked.after, limit=asked.limit + 1)
+            found = await trajectory.points(
+                connection,
+                row["id"],
+                begins=max(asked.begins, lives.oldest(now)),
+                ends=asked.ends,
+                after=asked.after,
+                limit=asked.limit + 1,
+            )
         return row, found
 
     _, found = await db.read(find)
@@ -329,8 +368,9 @@ async def export(  # noqa: PLR0913 - of which context, and which page
     async def find(connection: Connection) -> tuple[Row, list[Row], list[tuple[int, dict[str, object]]]]:
         row = await _find(connection, place, now, lives)
         alive = row["last_came"] > lives.came_after(now)
-        messages = list(await queries.list_messages(connection, row["id"], after, limit + 1)) if alive else []
-        return row, messages, await trajectory.points_by_number(connection, row["id"], oldest, after, limit + 1)
+        first = max(after, row["first_number"] - 1)
+        messages = list(await queries.list_messages(connection, row["id"], first, limit + 1)) if alive else []
+        return row, messages, await trajectory.points_by_number(connection, Arc.of(row), oldest, after, limit + 1)
 
     row, messages, points = await db.read(find)
     alive = row["last_came"] > lives.came_after(now)
@@ -339,7 +379,6 @@ async def export(  # noqa: PLR0913 - of which context, and which page
     last = numbers[limit - 1] if len(numbers) > limit else None
     reply = _head("emotions.export", place, row, {role: latest["item"] for role, latest in state.latest.items()}) | {
         "created_at": _iso(from_micros(row["created_at"])),
-        "expires_at": _iso(from_micros(row["last_came"]) + lives.state),
         "conversation": [asdict(said) for said in state.conversation],
         "messages": [
             {
@@ -353,8 +392,12 @@ async def export(  # noqa: PLR0913 - of which context, and which page
         ],
         "points": [point for number, point in points if last is None or number <= last],
     }
-    if not alive:
+    if alive:
+        reply["expires_at"] = _iso(from_micros(row["last_came"]) + lives.state)
+    else:
         reply["context_message_count"] = 0
+    if row["points_to"] is not None and row["points_to"] >= oldest and not lives.strict:
+        reply["points_expire_at"] = _iso(from_micros(row["points_to"]) + lives.points)
     return reply if last is None else reply | {"next": last}
 
 
@@ -371,10 +414,10 @@ async def delete(db: Database, place: Place) -> None:
 
 
 async def delete_all(db: Database, project_id: str) -> int:
-    """Erase every context of a project, some in a transaction, and give how many there were."""
+    """Erase every context of a project, one in a transaction, and give how many there were."""
 
     async def remove(connection: Connection) -> int:
-        rows = await queries.list_of_project(connection, project_id, _SWEPT_AT_ONCE)
+        rows = await queries.list_of_project(connection, project_id, 1)
         for row in rows:
             await queries.hold_again(connection, row["id"])
             await trajectory.forget_all(connection, Arc(row["id"]))
@@ -397,44 +440,54 @@ async def sweep(db: Database, clock: Callable[[], datetime], settings: Settings)
 
     It cannot be read any more in any case.
     """
-    swept = 0
-    while some := await db.write(lambda connection: _sweep_some(connection, clock(), settings)):
-        swept += some
+    swept, broken = 0, []
+    while found := await db.read(lambda connection: queries.due(connection, to_micros(clock()), _SWEPT_AT_ONCE)):
+        for known in found:
+            try:
+                await _sweep_step(db, known["id"], clock(), Lives.of(settings, retention_of(known)))
+            except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as fault:
+                # One that cannot be swept must not keep the others from it.
+                broken.append(fault)
+                await db.write(lambda connection, of=known["id"]: queries.postpone(connection, of, to_micros(clock()) + HOUR))  # type: ignore[misc]
+        swept += len(found)
+    if broken:
+        message = f"{len(broken)} contexts could not be swept"
+        raise SweepError(message) from broken[0]
     return swept
 
 
-async def _sweep_some(connection: Connection, moment: datetime, settings: Settings) -> int:
-    """Take a step with each of some contexts; what is left of one is due at once again."""
-    found = await queries.due(connection, to_micros(moment), _SWEPT_AT_ONCE)
-    left = _ROWS_AT_ONCE
-    for known in found:
-        row = await queries.hold_again(connection, known["id"])
+class SweepError(Exception):
+    """Something of some contexts could not be taken off the disk; the others were swept."""
+
+
+async def _sweep_step(db: Database, context_id: str, moment: datetime, lives: Lives) -> None:
+    """Take a step with one context; what is left of it is due at once again."""
+
+    async def step(connection: Connection) -> None:
+        row = await queries.hold_again(connection, context_id)
         if row is not None:
-            left -= await _sweep_one(connection, row, moment, Lives.of(settings, retention_of(known)), max(left, 1))
-    return len(found)
+            await _sweep_one(connection, row, moment, lives)
+
+    await db.write(step)
 
 
-async def _sweep_one(connection: Connection, row: Row, moment: datetime, lives: Lives, at_most: int) -> int:
-    """Take what has expired of one context, *at_most* rows or an hour's points, and give about how many rows went."""
+async def _sweep_one(connection: Connection, row: Row, moment: datetime, lives: Lives) -> None:
+    """Take what has expired of one context, so many rows at most or an hour's points."""
     alive, oldest, arc = row["last_came"] > lives.came_after(moment), lives.oldest(moment), Arc.of(row)
     if not alive and lives.strict:
         oldest = _END_OF_TIME
-    gone, done = 0, True
-    if not alive:
-        gone = await queries.forget_messages(connection, row["id"], at_most)
-        done = gone < at_most
-        if done:
-            await queries.forget_state(connection, row["id"])
+    gone = await queries.forget_messages(connection, row["id"], row["first_number"] if alive else _END_OF_TIME, _ROWS_AT_ONCE)
+    done = gone < _ROWS_AT_ONCE
+    if done and not alive:
+        await queries.forget_state(connection, row["id"])
     if done and arc.points_from is not None and arc.points_from < oldest:
-        done = await trajectory.forget(connection, arc, oldest, at_most)
-        gone = at_most
+        done = await trajectory.forget(connection, arc, oldest, _ROWS_AT_ONCE)
     if done and not alive and arc.points_from is None:
         await queries.remove(connection, row["id"])
-        return gone
+        return
     # An hour's points go together, so that what is due may have to wait for the end of its hour.
     due_at = max(lives.due(row["last_came"] if alive else None, arc.points_from), to_micros(moment) + HOUR) if done else 0
     await queries.set_arc(connection, row["id"], arc.columns, (arc.points_from, arc.points_to), due_at)
-    return gone
 
 
 async def _find(connection: Connection, place: Place, now: datetime, lives: Lives) -> Row:

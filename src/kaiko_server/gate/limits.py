@@ -47,8 +47,8 @@ class LimitGate:
         try:
             await self._app(scope, receive, send)
         finally:
-            await parts.counters.leave(ask, record.tokens)
-            parts.meter.add(caller.key_id, record.texts, record.tokens)
+            await parts.counters.leave(ask, record.charged_tokens)
+            parts.meter.add(caller.key_id, record.texts, record.charged_tokens)
 
 
 async def _ask(record: Record, limits: Limits, parts: Parts, sent: list[tuple[bytes, bytes]]) -> Ask:

@@ -2,11 +2,14 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import perf_counter
 
 from starlette.types import Scope
 
+from kaiko_server.idempotency.service import Ticket
 from kaiko_server.keys.service import Caller
 
 _KEY = "kaiko.record"
@@ -40,6 +43,10 @@ class Record:
     caller: Caller | None = None
     address: str | None = None
     """Where the client is, as far as one can tell: a proxy that is not declared is its client."""
+    ticket: Ticket | None = None
+    """Of a request with an idempotency key."""
+    ticket_ended: bool = False
+    """Whether what became of it is written down."""
     status: int = 0
     code: str | None = None
     bytes_in: int = 0
@@ -62,6 +69,15 @@ class Record:
         for stage, value in seconds.items():
             self.stages[stage] = value * 1000
         self.last = perf_counter()
+
+    def moment(self, clock: Callable[[], datetime]) -> datetime:
+        """Give the time that the request is answered as of: now, or when it was first made."""
+        return clock() if self.ticket is None else self.ticket.began_at
+
+    @property
+    def charged_tokens(self) -> int:
+        """Give the tokens that count towards a quota: a reply that is computed again costs none."""
+        return 0 if self.ticket is not None and self.ticket.replayed else self.tokens
 
     @property
     def total_ms(self) -> float:

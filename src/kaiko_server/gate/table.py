@@ -38,6 +38,11 @@ class Entry:
         return self.template.startswith(_DATA)
 
     @property
+    def stateless(self) -> bool:
+        """Whether the same request always gives the same reply, so that none of it need be kept."""
+        return self.scope == "analysis"
+
+    @property
     def scope(self) -> str | None:
         """What a key must be for; None when any will do."""
         return next((scope for prefix, scope in _SCOPES if self.template.startswith(prefix)), None)

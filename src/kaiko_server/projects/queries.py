@@ -19,6 +19,10 @@ async def find(connection: Connection, name: str) -> Row | None:
     return await connection.fetchrow(f"SELECT {_COLUMNS} FROM projects WHERE name = $1", name)  # noqa: S608 - a constant
 
 
+async def find_by_id(connection: Connection, project_id: str) -> Row | None:
+    return await connection.fetchrow(f"SELECT {_COLUMNS} FROM projects WHERE id = $1", project_id)  # noqa: S608 - a constant
+
+
 async def list_all(connection: Connection) -> list[Row]:
     return await connection.fetch(f"SELECT {_COLUMNS} FROM projects ORDER BY created_at, id")  # noqa: S608 - a constant
 

@@ -10,6 +10,8 @@ from kaiko_server.store.db import Connection, Database, Row, from_micros, to_mic
 
 MAX_NAME = 100
 """Characters that a name may have."""
+LONGEST = timedelta(days=36_500)
+"""A hundred years: for ever, as far as anything here is concerned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ async def ensure_project(db: Database, name: str, clock: Callable[[], datetime])
     return _project(found)
 
 
+async def has_project(db: Database, project_id: str) -> bool:
+    """Whether there is a project with this id."""
+    return await db.read(lambda connection: queries.find_by_id(connection, project_id)) is not None
+
+
 async def list_projects(db: Database) -> list[Project]:
     """Give all projects, oldest first."""
     return [_project(row) for row in await db.read(queries.list_all)]
@@ -74,10 +81,10 @@ async def set_retention(db: Database, project_id: str, retention: Retention) -> 
     Raises
     ------
     ValueError
-        A time is below a minute.
+        A time is below a minute or above a hundred years.
     """
-    if any(time is not None and time < timedelta(minutes=1) for time in (retention.state, retention.points)):
-        message = "what is remembered lives a minute at least"
+    if any(time is not None and not timedelta(minutes=1) <= time <= LONGEST for time in (retention.state, retention.points)):
+        message = "what is remembered lives a minute at least, and a hundred years at most"
         raise ValueError(message)
     state, points = (None if time is None else round(time.total_seconds()) for time in (retention.state, retention.points))
     strict = None if retention.strict is None else int(retention.strict)

@@ -20,6 +20,7 @@ _WAIT_S = 10.0
 _TRIES = 10
 """Two transactions that wait for each other are told apart by PostgreSQL, which undoes one: that one is run again."""
 _APART_S = 0.1
+_MIGRATION_S = 86_400.0
 _MIGRATING = 0x6B61696B6F  # "kaiko": the advisory lock that one server holds while it migrates
 _SESSION = {
     "application_name": "kaiko",
@@ -209,10 +210,12 @@ async def _migrate(raw: "asyncpg.Connection[asyncpg.Record]") -> None:
         message = "the database must hold UTF-8: create it with ENCODING 'UTF8'"
         raise SchemaError(message)
     async with raw.transaction():
-        await raw.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
+        # A large table takes its time, and so does the server that is at it already.
+        await raw.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        await raw.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING, timeout=_MIGRATION_S)
         await raw.execute(migrations.HISTORY_TABLE)
         for step in migrations.pending(migrations.history(), await _applied(raw)):
-            await raw.execute(step.sql)
+            await raw.execute(step.sql, timeout=_MIGRATION_S)
             await raw.execute(
                 "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)",
                 step.version,

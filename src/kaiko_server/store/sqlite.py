@@ -411,6 +411,7 @@ def compact(data_dir: Path) -> tuple[int, int]:
 
     with _told(path), closing(_connect(path, _BUSY_TIMEOUT_S)) as raw:
         before = size()
+        raw.pragma("temp_store", "file")  # the copy is as large as the database, too large for memory; its file has no name
         raw.execute("VACUUM")
         busy, _, _ = next(raw.execute("PRAGMA wal_checkpoint(TRUNCATE)"))
         if busy:

@@ -109,7 +109,7 @@ def _sequences(habits: Sequence[int]) -> Iterator[_Found]:
 def _recoveries(habits: Sequence[int]) -> Iterator[_Found]:
     for a, row in enumerate(_rows(habits, _ENDS)):
         for b, count in enumerate(row):
-            if count >= _OFTEN and count >= _LIKELY * sum(row):
+            if a != b and count >= _OFTEN and count >= _LIKELY * sum(row):
                 minutes = habits[_TOOK + a] / sum(row) / 60e6
                 first, second = CATEGORIES[a], CATEGORIES[b]
                 text = f"What begins with {first} ends in {second}, {count / sum(row):.0%} of the time."

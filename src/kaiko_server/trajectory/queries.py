@@ -158,5 +158,23 @@ async def remove_all(connection: Connection, context_id: str) -> None:
     await connection.execute("DELETE FROM tallies WHERE context_id = $1", context_id)
 
 
+async def cutoff(connection: Connection, context_id: str, before: int, at_most: int) -> Row | None:
+    """Give the first point said before a moment that *at_most* others stand before; None when they are fewer."""
+    return await connection.fetchrow(
+        "SELECT said_at FROM points WHERE context_id = $1 AND said_at < $2 ORDER BY said_at, number LIMIT 1 OFFSET $3",
+        context_id,
+        before,
+        at_most,
+    )
+
+
+async def first_of_user(connection: Connection, context_id: str, begins: int) -> Row | None:
+    return await connection.fetchrow(
+        "SELECT said_at FROM points WHERE context_id = $1 AND role = 0 AND said_at >= $2 ORDER BY said_at, number LIMIT 1",
+        context_id,
+        begins,
+    )
+
+
 async def oldest(connection: Connection, context_id: str) -> Row | None:
     return await connection.fetchrow("SELECT said_at FROM points WHERE context_id = $1 ORDER BY said_at, number LIMIT 1", context_id)

@@ -132,7 +132,7 @@ async def add(  # noqa: PLR0913, PLR0917 - a point and where it goes
     if late:
         await _look_back(connection, arc, oldest)
     arc.first_at = point.at if arc.first_at is None else min(arc.first_at, point.at)
-    _remember(arc, point, vector)
+    _remember(arc, point, vector, oldest)
 
 
 async def _follow(connection: Connection, arc: Arc, point: Point, oldest: int) -> Recovery | None:
@@ -236,13 +236,12 @@ async def forget(connection: Connection, arc: Arc, oldest: int, at_most: int) ->
     Whether that was all.
     """
     days: dict[int, Sums] = {}
-    removed, until = 0, oldest
-    for row in await queries.tallies(connection, arc.context_id, 1, -(2**62), oldest):
+    until = oldest
+    if (cut := await queries.cutoff(connection, arc.context_id, oldest, at_most)) is not None:
+        assert arc.points_from is not None  # there are some
+        until = min(oldest, max(cut["said_at"] // HOUR * HOUR, arc.points_from // HOUR * HOUR + HOUR))
+    for row in await queries.tallies(connection, arc.context_id, 1, -(2**62), until):
         sums, begins = from_json(row["sums"]), row["begins"]
-        if removed and removed + maths.count_of(sums) > at_most:
-            until = begins
-            break
-        removed += maths.count_of(sums)
         days[begins // DAY * DAY] = plus(days.get(begins // DAY * DAY, NOTHING), sums)
         arc.total = less(arc.total, sums)
         arc.before = {name: (hour, less(all_, sums) if begins < hour else all_) for name, (hour, all_) in arc.before.items()}
@@ -282,7 +281,7 @@ def _added(kept: str | None, change: Sums) -> str:
     return to_json(change if kept is None else plus(from_json(kept), change)).decode()
 
 
-def _remember(arc: Arc, point: Point, vector: Sequence[float]) -> None:
+def _remember(arc: Arc, point: Point, vector: Sequence[float], oldest: int) -> None:
     """Put *point* among the newest; what leaves them may become a landmark (reservoir sampling: each with the same chance)."""
     row = np.zeros(1, _PACKED)
     for name in Point._fields:
@@ -294,6 +293,8 @@ def _remember(arc: Arc, point: Point, vector: Sequence[float]) -> None:
     else:
         places = zip(arc.recent["at"].tolist(), arc.recent["number"].tolist(), strict=True)
         arc.recent = np.insert(arc.recent, sum(other < (point.at, point.number) for other in places), row)
+    # As a sweep would: what the sample holds must not depend on when one came by.
+    arc.recent, arc.landmarks = (points[points["at"] >= oldest] for points in (arc.recent, arc.landmarks))
     if len(arc.recent) <= RECENT:
         return
     leaving, arc.recent = arc.recent[:1], arc.recent[1:]
@@ -305,13 +306,13 @@ def _remember(arc: Arc, point: Point, vector: Sequence[float]) -> None:
         arc.landmarks[drawn] = leaving[0]
 
 
-async def _between(connection: Connection, arc: Arc, begins: int, ends: int) -> Sums:
+async def _between(connection: Connection, context_id: str, begins: int, ends: int) -> Sums:
     """Add up what was said in a stretch of whole hours: whole days where it holds any, and the hours around them."""
     first_day, last_day = -(-begins // DAY) * DAY, ends // DAY * DAY
     parts = [(24, first_day, last_day), (1, begins, first_day), (1, last_day, ends)] if first_day < last_day else [(1, begins, ends)]
     found = NOTHING
     for size, start, end in parts:
-        for row in await queries.tallies(connection, arc.context_id, size, start, end) if start < end else ():
+        for row in await queries.tallies(connection, context_id, size, start, end) if start < end else ():
             found = plus(found, from_json(row["sums"]))
     return found
 
@@ -323,9 +324,9 @@ async def _move(connection: Connection, arc: Arc, name: str, hour: int) -> Sums:
         arc.before[name] = (min(start, hour), NOTHING)
     at, sums = arc.before[name]
     if at < hour:
-        sums = plus(sums, await _between(connection, arc, at, hour))
+        sums = plus(sums, await _between(connection, arc.context_id, at, hour))
     elif at > hour:
-        sums = less(sums, await _between(connection, arc, hour, at))
+        sums = less(sums, await _between(connection, arc.context_id, hour, at))
     arc.before[name] = (hour, sums)
     return sums
 
@@ -396,12 +397,12 @@ async def _patterns(connection: Connection, arc: Arc, newest: Point, oldest: int
 async def _trend(connection: Connection, arc: Arc, window: str, begins: int, points: Sequence[Point]) -> dict[str, object]:
     """Compare the halves of the time from the window's first point to its last; to the hour, where it holds more than the newest points."""
     newest = points[-1]
-    start = max(begins, arc.first_at or begins)
-    middle = (start + newest.at) // 2
     inside = less(arc.total, arc.before[f"{window} begins"][1])
     if maths.count_of(inside) == len(points):
-        first, second = maths.halves(points, middle)
+        first, second = maths.halves(points, (points[0].at + newest.at) // 2)
     else:
+        row = await queries.first_of_user(connection, arc.context_id, begins)
+        middle = ((newest.at if row is None else row["said_at"]) + newest.at) // 2
         until = await _move(connection, arc, f"{window} middle", max(middle // HOUR * HOUR, begins))
         first = less(until, arc.before[f"{window} begins"][1])
         second = less(arc.total, until)
@@ -472,12 +473,17 @@ async def points(  # noqa: PLR0913 - of what, and which page
     return [_shown(row) for row in rows]
 
 
-async def points_by_number(
-    connection: Connection, context_id: str, oldest: int, after: int, limit: int
-) -> list[tuple[int, dict[str, object]]]:
-    """Give points that have not expired, with their numbers, in the order in which they came."""
-    rows = await queries.list_by_number(connection, context_id, oldest, after, limit)
-    return [(row["number"], {k: v for k, v in _shown(row).items() if k != "cursor"}) for row in rows]
+async def points_by_number(connection: Connection, arc: Arc, oldest: int, after: int, limit: int) -> list[tuple[int, dict[str, object]]]:
+    """Give points that have not expired, with their numbers, in the order in which they came; with the vector where that is kept."""
+    rows = await queries.list_by_number(connection, arc.context_id, oldest, after, limit)
+    packed = _joined(arc.landmarks, arc.recent)
+    vectors = dict(zip(packed["number"].tolist(), (packed["vector"] / _VECTOR_UNIT).tolist(), strict=True))
+    found = []
+    for row in rows:
+        shown = {k: v for k, v in _shown(row).items() if k != "cursor"}
+        number = row["number"]
+        found.append((number, shown | {"emotionalVector": vectors[number]} if number in vectors else shown))
+    return found
 
 
 def _shown(row: Row) -> dict[str, object]:
@@ -498,11 +504,24 @@ def _shown(row: Row) -> dict[str, object]:
 
 
 async def buckets(  # noqa: PLR0913 - of what, and which page
-    connection: Connection, context_id: str, size: str, *, begins: int, ends: int, limit: int
+    connection: Connection, context_id: str, size: str, *, begins: int, ends: int, oldest: int, limit: int
 ) -> list[dict[str, object]]:
-    """Give what a user's points of each hour or day (*size*) add up to, oldest first; those without any are left out."""
-    rows = await queries.tallies(connection, context_id, {"hour": 1, "day": 24}[size], begins, ends, limit)
-    return [_bucket(row["begins"], from_json(row["sums"])) for row in rows]
+    """Give what a user's points of each hour or day (*size*) add up to, oldest first; those without any are left out.
+
+    Each is whole: that in which *begins* lies, and that in which *ends* lies. What was said before *oldest* has expired.
+    """
+    hours = {"hour": 1, "day": 24}[size]
+    begins, day = begins // (hours * HOUR) * hours * HOUR, oldest // DAY * DAY
+    found = []
+    if hours == DAY // HOUR and begins <= day < oldest:
+        # The sums of a day that has partly expired still hold all of it, until the sweeper comes.
+        left = await _between(connection, context_id, oldest, day + DAY)
+        if maths.count_of(left) and day < ends:
+            found.append(_bucket(day, left))
+        begins = day + DAY
+    begins = max(begins, oldest)
+    rows = await queries.tallies(connection, context_id, hours, begins, ends, limit)
+    return [*found, *(_bucket(row["begins"], from_json(row["sums"])) for row in rows)][:limit]
 
 
 def _bucket(begins: int, sums: Sums) -> dict[str, object]:
