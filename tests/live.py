@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 KAIKO = Path(sys.executable).with_name("kaiko")
 START_WITHIN_S = 120
@@ -65,6 +66,7 @@ class Server:
 
     def _await_start(self):
         """Wait until it says where it listens; the process's own end or the limit ends the wait."""
+        Thread(target=self.process.wait, daemon=True).start()  # one that has ended and that nobody waits for looks alive
         reader = subprocess.Popen(["tail", "-n", "+1", "-f", f"--pid={self.process.pid}", self.out], stdout=subprocess.PIPE, text=True)
         with reader:
             url = key = None

@@ -27,6 +27,7 @@ FEATURES = {
     "usage",
     "audit",
     "health",
+    "idempotency",
     "models",
     "console",
     "bulk",
@@ -79,7 +80,7 @@ def room(name):
 
 MEETINGS = {
     ("cli", "serve"), ("serve", "app"), ("reference", "app"),
-    ("contexts", "analysis"), ("contexts", "trajectory"), ("contexts", "projects"),
+    ("contexts", "analysis"), ("contexts", "trajectory"), ("contexts", "projects"), ("contexts", "idempotency"),
     ("chat", "analysis"), ("chat", "contexts"), ("chat", "usage"),
     ("keys", "projects"), ("parts", "keys"), ("parts", "usage"), ("health", "parts"),
 }  # fmt: skip
@@ -159,6 +160,7 @@ HOMES = {
     "asyncpg": {"store.postgres"},
     "onnxruntime": {"engine.onnx"},
     "tokenizers": {"engine.onnx"},
+    "cryptography": {"idempotency.service"},
     "emoji": {"engine.text"},
     "numpy": {"engine.onnx", "engine.model", "engine.scores", "trajectory.service"},
     "click": {"cli"},

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 def test_schemathesis_finds_no_fault(server, tmp_path):
     """All checks of schemathesis, good data and bad, on every operation of the served document: no failure."""
     config = tmp_path / "schemathesis.toml"
-    config.write_text("[generation]\nmax-examples = 40\n", encoding="utf-8")
+    config.write_text(f'hooks = "{ROOT / "tests" / "fuzzing.py"}"\n[generation]\nmax-examples = 40\n', encoding="utf-8")
     found = subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"), "--config-file", config, "run", f"{server.url}/openapi.json",

@@ -152,6 +152,9 @@ class _Here:
     async def predict_timed(self, texts: Sequence[str]) -> tuple[list[Scores], Timing]:
         return self._session.predict(texts), Timing(0.0, 0.0)
 
+    def by_itself(self) -> "_Here":
+        return self
+
 
 def evidence(session: OnnxSession, texts: Sequence[str]) -> Figures:
     """How many times more the category's score falls without the two words named first than without two at random."""

@@ -2,13 +2,19 @@
 
 import http.client
 import json
+import os
+import random
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from urllib.parse import quote
 
 import pytest
 
+from kaiko_server.store.opening import open_database
 from kaiko_server.store.postgres import PostgresDatabase
 from kaiko_server.store.sqlite import SqliteDatabase
 from tests.live import Server, kaiko
@@ -101,7 +107,7 @@ SAID = ("2026-03-01T09:00:00Z", "2026-03-01T09:30:00Z", "2026-03-01T10:00:00Z", 
 @pytest.fixture(scope="module")
 def arc(tmp_path_factory):
     """A server whose points live long, and a context that was told of two days in March."""
-    running = Server(tmp_path_factory.mktemp("arc") / "var", KAIKO_CONTEXT_POINTS_DAYS="100000")
+    running = Server(tmp_path_factory.mktemp("arc") / "var", KAIKO_CONTEXT_POINTS_DAYS="3650")
     messages = [{"content": f"I'm so happy, day {n}!", "timestamp": at} for n, at in enumerate(SAID)]
     running.reply = running.request("POST", at("arc", "/analysis"), {"model": "emotion-v2", "messages": messages}).json
     yield running
@@ -205,12 +211,23 @@ def test_a_second_server_on_one_folder_is_refused(server):
     assert kaiko("keys", "list", data_dir=server.data_dir).returncode == 0
 
 
+MESSAGES = int(os.environ.get("KAIKO_TEST_CROWD", "25"))
+"""That each of the eight clients sends; a thousand take a quarter of an hour."""
+
+
 def talk(server, key, client, count):
-    """Send *count* messages one after the other; give the ids of those that were acknowledged. Ends when the server is gone."""
-    kept = []
+    """Send *count* messages one after the other, many late, some hostile; give the ids of those that were acknowledged.
+
+    Ends when the server is gone.
+    """
+    kept, now, chance = [], datetime.now(UTC), random.Random(str(client))
     for n in range(count):
         name = f"{client}-{n}"
-        asked = {"model": "emotion-v2", "messages": [{"content": "I'm so proud of you.", "externalId": name}]}
+        said = chance.choice(("I'm so proud of you.", "You are a pathetic idiot and I despise you.", "I miss her so much.", "hello"))
+        message = {"content": said, "externalId": name}
+        if chance.random() < 0.5:
+            message["timestamp"] = (now - timedelta(minutes=chance.randrange(3000))).isoformat()
+        asked = {"model": "emotion-v2", "messages": [message]}
         try:
             if server.request("POST", at("crowd", "/analysis"), asked, key=key).status == 200:
                 kept.append(name)
@@ -220,14 +237,20 @@ def talk(server, key, client, count):
 
 
 def everything(server, key):
-    """The context's count and all its messages' ids, page by page."""
+    """The context's count and all its messages' ids, page by page; what depends on their order is told as their order says."""
     names, after = [], 0
     while True:
         page = server.request("GET", at("crowd", f"/export?after={after}&limit=100"), key=key).json
         names += [m["externalId"] for m in page["messages"]]
         if "next" not in page:
-            return page["context_message_count"], names
+            break
         after = page["next"]
+    said = page["conversation"]
+    assert [(s["at"], s["number"]) for s in said] == sorted((s["at"], s["number"]) for s in said)
+    for before, after in pairwise(said):
+        assert after["streak"] == (before["streak"] + 1 if after["hostility"] >= 0.3 else 0)
+    assert page["emotions"]["user"]["hostilityState"]["escalationCount"] == said[-1]["streak"]
+    return page["context_message_count"], names
 
 
 @pytest.mark.anyio
@@ -238,49 +261,74 @@ async def test_two_servers_lose_nothing(postgres, tmp_path):
     try:
         key = json.loads(kaiko("keys", "create", "--json", **environment).stdout)["key"]
         with ThreadPoolExecutor(8) as clients:
-            kept = list(clients.map(lambda k: talk(servers[k % 2], key, k, 25), range(8)))
-        assert [len(names) for names in kept] == [25] * 8
+            kept = list(clients.map(lambda k: talk(servers[k % 2], key, k, MESSAGES), range(8)))
+        assert [len(names) for names in kept] == [MESSAGES] * 8
         count, names = everything(servers[0], key)
-        assert count == len(names) == 200
+        assert count == len(names) == 8 * MESSAGES
         assert set(names) == {name for some in kept for name in some}
     finally:
         for server in servers:
             server.stop()
     db = await PostgresDatabase.open(environment["KAIKO_DATABASE_URL"])
-    assert await check_sums(db) == 200
+    assert await check_sums(db) == 8 * MESSAGES
     await db.close()
 
 
-def test_a_crowd_beside_the_command_line(server):
+@pytest.mark.anyio
+async def test_a_crowd_beside_the_command_line(tmp_path):
     """Eight clients write to one context of one server while the command line makes keys in the same database: nothing is lost."""
+    server = Server(tmp_path / "var")
     with ThreadPoolExecutor(8) as clients:
-        running = [clients.submit(talk, server, server.key, f"cli{k}", 25) for k in range(8)]
+        running = [clients.submit(talk, server, server.key, k, MESSAGES) for k in range(8)]
         while not all(future.done() for future in running):
             assert kaiko("keys", "create", "--project", "beside", data_dir=server.data_dir).returncode == 0
     kept = {name for future in running for name in future.result()}
-    _, names = everything(server, server.key)
-    assert len(kept) == 200
-    assert kept <= set(names)
-    assert len(names) == len(set(names))
+    count, names = everything(server, server.key)
+    server.stop()
+    assert len(kept) == len(names) == count == 8 * MESSAGES
+    assert kept == set(names)
+    db = await SqliteDatabase.open(tmp_path / "var")
+    assert await check_sums(db) == count
+    await db.close()
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("after", [20, 90])
-async def test_what_was_acknowledged_survives_a_kill(tmp_path, after):
+async def test_what_was_acknowledged_survives_a_kill(database_settings, tmp_path, after):
     """A server killed in the middle of eight clients' messages has kept each that it acknowledged, none twice, and sums that fit."""
-    first = Server(tmp_path / "var")
+    url = database_settings.database_url
+    environment = {"KAIKO_PEPPER": "a pepper that both servers are given, 32+"} | ({"KAIKO_DATABASE_URL": url} if url else {})
+    first = Server(tmp_path / "var", **environment)
     with ThreadPoolExecutor(9) as clients:
         running = [clients.submit(talk, first, first.key, k, 1000) for k in range(8)]
         while first.request("GET", at("crowd")).json.get("context_message_count", 0) < after:
             """Not yet."""
         first.stop(signal.SIGKILL)
         kept = [name for future in running for name in future.result()]
-    second = Server(tmp_path / "var")
+    second = Server(tmp_path / "var", **environment)
     count, names = everything(second, first.key)
     assert len(names) == len(set(names)) == count
     assert set(kept) <= set(names)
     assert len(kept) >= after - 8  # each client may not have heard of its last
     second.stop()
-    db = await SqliteDatabase.open(tmp_path / "var")
+    db = await open_database(replace(database_settings, data_dir=tmp_path / "var"))
     assert await check_sums(db) == count
     await db.close()
+
+
+def test_nothing_is_left_of_what_expired(tmp_path):
+    """When state and points have expired and were swept, `kaiko compact` leaves no byte of the context's names in any file."""
+    short = {"KAIKO_CONTEXT_TTL_HOURS": 0.0003, "KAIKO_CONTEXT_POINTS_DAYS": 0.00001}
+    running = Server(tmp_path / "var", **short)
+    asked = {"model": "emotion-v2", "messages": [{"content": "hello", "externalId": "zqnamezq"}]}
+    assert running.request("POST", at("zqcontextzq", "/analysis"), asked).status == 200
+    while running.request("GET", at("zqcontextzq")).status != 404:
+        """Not yet."""
+    running.stop()
+    again = Server(tmp_path / "var", **short)  # it sweeps when it starts
+    while b'"swept"' not in again.err.read_bytes():
+        """Not yet."""
+    assert kaiko("compact", data_dir=tmp_path / "var").returncode == 0
+    again.stop()
+    found = subprocess.run(["grep", "-rlaE", "zqcontextzq|zqnamezq", tmp_path / "var"], capture_output=True, text=True, check=False)
+    assert found.stdout == ""

@@ -80,6 +80,24 @@ async def test_large_call_does_not_starve_small_ones() -> None:
     assert {"small 0", "small 1", "small 2"} <= set(session.batches[1])
 
 
+async def test_a_call_by_itself_shares_no_batch() -> None:
+    """Its rows are batched as if nobody else were there, whatever waits before and after it; the others wait a batch, not for all."""
+    session = GatedSession()
+    async with running(session) as batcher:
+        first = await occupied(batcher, session)
+        before = asyncio.create_task(batcher.predict(["before"]))
+        alone = asyncio.create_task(batcher.by_itself().predict([f"alone {i}" for i in range(20)]))
+        after = asyncio.create_task(batcher.predict(["after"]))
+        await submitted(before, alone, after)
+        session.gate.set()
+        await asyncio.gather(first, before, alone, after)
+    own = [batch for batch in session.batches if batch[0].startswith("alone")]
+    assert [text for batch in own for text in batch] == [f"alone {i}" for i in range(20)]
+    assert len({len(batch) for batch in own[:-1]}) == 1
+    assert len(own) > 1
+    assert session.batches.index(["after"]) < session.batches.index(own[-1])
+
+
 async def test_full_queue_refuses_at_the_door() -> None:
     """A call for which there is no room is refused at once and whole; those inside are answered."""
     session = GatedSession()

@@ -7,13 +7,14 @@ from pydantic_core import to_json
 
 from kaiko_server.analysis import service
 from kaiko_server.analysis.schemas import EXAMPLES, SCHEMAS, AnalysisRequest, parse
+from kaiko_server.engine.model import Model
 from kaiko_server.errors import Code
 from kaiko_server.gate import openapi
 from kaiko_server.gate.body import read_json
 from kaiko_server.gate.record import Record, record_of
 from kaiko_server.gate.replies import json_reply
 from kaiko_server.gate.route import BytesRoute
-from kaiko_server.parts import parts_of
+from kaiko_server.parts import Parts, parts_of
 
 __all__ = ["SCHEMAS", "router"]
 
@@ -22,6 +23,9 @@ REFUSALS: Final = (
     *openapi.KEYED,
     Code.MISSING_FIELD,
     Code.BATCH_TOO_LARGE,
+    Code.INVALID_IDEMPOTENCY_KEY,
+    Code.IDEMPOTENCY_IN_PROGRESS,
+    Code.IDEMPOTENCY_KEY_REUSED,
     Code.INVALID_MODEL,
     Code.PAYLOAD_TOO_LARGE,
     Code.TEXT_TOO_LONG,
@@ -39,7 +43,7 @@ BODY: Final[dict[str, Any]] = {
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/AnalysisRequest"}, "examples": EXAMPLES}},
     },
 }
-_EXTRA: Final = BODY | {"security": openapi.SECURITY}
+_EXTRA: Final = BODY | {"security": openapi.SECURITY, "parameters": [openapi.IDEMPOTENCY_KEY]}
 
 
 @router.post(
@@ -52,8 +56,8 @@ _EXTRA: Final = BODY | {"security": openapi.SECURITY}
 async def analyse(request: Request) -> Response:
     """Read up to 100 messages and answer by role. Nothing is kept."""
     asked = await asked_of(request)
-    parts = parts_of(request.scope)
-    return answer(record_of(request.scope), asked, await service.analyse(parts.model, asked, parts.clock()))
+    record, parts = record_of(request.scope), parts_of(request.scope)
+    return answer(record, asked, await service.analyse(model_for(record, parts), asked, record.moment(parts.clock)))
 
 
 @router.post(
@@ -66,7 +70,13 @@ async def analyse(request: Request) -> Response:
 async def analyse_batch(request: Request) -> Response:
     """Read each message by itself and answer in the order of the request. Nothing is kept."""
     asked = await asked_of(request)
-    return answer(record_of(request.scope), asked, await service.analyse_batch(parts_of(request.scope).model, asked))
+    record = record_of(request.scope)
+    return answer(record, asked, await service.analyse_batch(model_for(record, parts_of(request.scope)), asked))
+
+
+def model_for(record: Record, parts: Parts) -> Model:
+    """Give the model that reads a request: one whose reply may have to be computed again is read by itself."""
+    return parts.model if record.ticket is None else parts.model.by_itself()
 
 
 async def asked_of(request: Request) -> AnalysisRequest:
@@ -74,7 +84,7 @@ async def asked_of(request: Request) -> AnalysisRequest:
     record = record_of(request.scope)
     body = await read_json(request)
     record.mark("read")
-    asked = parse(body, parts_of(request.scope).clock())
+    asked = parse(body, record.moment(parts_of(request.scope).clock))
     record.mark("validate")
     return asked
 

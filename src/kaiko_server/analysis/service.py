@@ -55,11 +55,22 @@ async def analyse(model: Model, asked: AnalysisRequest, now: datetime) -> Analys
     if user:
         scores, item = read.scores[user[-1]], read.items[user[-1]]
         mode = conversation_mode(scores.mode, scores.concern, read.dangers[user[-1]], str(item["category"]), str(item["intensityLevel"]))
-    return await answer(model, asked, read, now, mode)
+    return answer(asked, read, now, mode, await beliefs_of(model, asked, read, now))
 
 
-async def answer(model: Model, asked: AnalysisRequest, read: Reading, now: datetime, mode: dict[str, object] | None) -> Analysis:
-    """Give the reply to a request whose messages have been *read*; *mode* is what the conversation asks for, if a user speaks in it."""
+async def beliefs_of(model: Model, asked: AnalysisRequest, read: Reading, now: datetime) -> dict[str, object] | None:
+    """Give the block ``beliefs`` of the latest user message; None where there are none."""
+    user = in_order(asked.messages, now, "user")
+    return await _beliefs(model, asked.messages[user[-1]].content.text, read.scores[user[-1]]) if user else None
+
+
+def answer(
+    asked: AnalysisRequest, read: Reading, now: datetime, mode: dict[str, object] | None, held: dict[str, object] | None
+) -> Analysis:
+    """Give the reply to a request whose messages have been *read*.
+
+    *mode* is what the conversation asks for, if a user speaks in it, and *held* what :func:`beliefs_of` gave.
+    """
     latest = {role: order[-1] for role in ROLES if (order := in_order(asked.messages, now, role))}
     reply: dict[str, object] = {
         "object": "emotions.analysis",
@@ -71,8 +82,7 @@ async def answer(model: Model, asked: AnalysisRequest, read: Reading, now: datet
         reply["messages"] = [_entry(index, message, read.items[index]) for index, message in enumerate(asked.messages)]
     if mode is not None:
         reply["conversationMode"] = mode
-        user = latest["user"]
-        if (held := await _beliefs(model, asked.messages[user].content.text, read.scores[user])) is not None:
+        if held is not None:
             reply["beliefs"] = held
     reply |= {"isFallback": False, "dataQuality": "ml_predicted" if read.supported else "low_confidence"}
     return _finished(reply, asked, read)

@@ -47,15 +47,17 @@ def _whole(name: str, description: str, least: int, most: int) -> dict[str, Any]
     response_class=Response,
     responses=openapi.ok("The reading.", {"$ref": "#/components/schemas/AnalysisReply"})
     | openapi.errors(*analysis.REFUSALS, Code.DUPLICATE_ID, Code.INVALID_CONTEXT_ID),
-    openapi_extra=analysis.BODY | _described(),
+    openapi_extra=analysis.BODY | _described(openapi.IDEMPOTENCY_KEY),
 )
 async def analyse(request: Request) -> Response:
     """Read up to 100 messages, each in the light of those before it. Numbers and labels are kept, no text."""
     place = _place(request)
     asked = await analysis.asked_of(request)
-    parts = parts_of(request.scope)
-    found = await service.analyse(parts.db, parts.model, place, asked, now=parts.clock(), lives=_lives(request))
-    return analysis.answer(record_of(request.scope), asked, found)
+    record, parts = record_of(request.scope), parts_of(request.scope)
+    now, model = record.moment(parts.clock), analysis.model_for(record, parts)
+    found = await service.analyse(parts.db, model, place, asked, now=now, lives=_lives(request), ticket=record.ticket)
+    record.ticket_ended = record.ticket is not None
+    return analysis.answer(record, asked, found)
 
 
 @router.get(

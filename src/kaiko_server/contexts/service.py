@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -17,6 +18,8 @@ from kaiko_server.contexts.conversation import Said, hostility_state, mode_of, r
 from kaiko_server.contexts.schemas import PointsAsked, micros_of
 from kaiko_server.engine.model import DANGERS, NAME, Model
 from kaiko_server.errors import ApiError, Code
+from kaiko_server.idempotency import service as idempotency
+from kaiko_server.idempotency.service import Ticket
 from kaiko_server.projects.service import Retention, has_project, retention_of
 from kaiko_server.settings import Settings
 from kaiko_server.store.db import Connection, ConstraintError, Database, Row, from_micros, to_micros
@@ -125,16 +128,16 @@ class _State:
 
 
 async def analyse(  # noqa: PLR0913 - the parts it works with, each by name
-    db: Database, model: Model, place: Place, asked: AnalysisRequest, *, now: datetime, lives: Lives
+    db: Database, model: Model, place: Place, asked: AnalysisRequest, *, now: datetime, lives: Lives, ticket: Ticket | None = None
 ) -> Analysis:
-    """Read every message, keep what is to be kept, and answer.
+    """Read every message, keep what is to be kept, and answer; with a *ticket*, what was answered is sealed and kept with it.
 
     Nothing is kept when anything fails.
 
     Raises
     ------
     ApiError
-        ``DUPLICATE_ID``.
+        ``DUPLICATE_ID``; or ``IDEMPOTENCY_IN_PROGRESS``: the ticket has another holder by now.
     ModelOverloadedError, ModelUnavailableError
         See :class:`~kaiko_server.engine.model.Model`.
     StoreError
@@ -142,26 +145,12 @@ async def analyse(  # noqa: PLR0913 - the parts it works with, each by name
     """
     read = await analysis.read_all(model, asked)
     try:
-        told = await db.write(_Adding(place, asked, read, now, lives).run)
+        held = await analysis.beliefs_of(model, asked, read, now)
+        return await db.write(_Adding(place, asked, read, held, now, lives, ticket).run)
     except ConstraintError:
         if await has_project(db, place.project_id):
             raise
         raise ApiError(Code.INVALID_API_KEY) from None  # deleted a moment ago, and the key with it
-    name = place.name.decode()
-    mode = told.mode if analysis.in_order(asked.messages, now, "user") else None
-    answer = await analysis.answer(model, asked, replace(read, items=told.items), now, mode)
-    head = {"metadata": {"context_id": name}, "context_id": name, "context_message_count": told.count}
-    return replace(answer, reply=answer.reply | head | told.blocks)
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What came of a request's transaction."""
-
-    items: list[Item]
-    count: int
-    mode: dict[str, object] | None
-    blocks: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,21 +160,15 @@ class _Adding:
     place: Place
     asked: AnalysisRequest
     read: Reading
+    beliefs: dict[str, object] | None
     now: datetime
     lives: Lives
+    ticket: Ticket | None
 
-    async def run(self, connection: Connection) -> _Told:
+    async def run(self, connection: Connection) -> Analysis:
         now, oldest = to_micros(self.now), self.lives.oldest(self.now)
-        row = await self._hold(connection, now)
-        key, state, arc, leaves_rest = row["digest_key"], _State.of(row["state"]), Arc.of(row), False
-        if row["last_came"] <= self.lives.came_after(self.now):
-            if self.lives.strict and row["last_number"]:
-                await queries.bury(connection, row["id"], _NOBODY + secrets.token_bytes(16))
-                row = await self._hold(connection, now)
-                arc = Arc.of(row)
-            key, state, leaves_rest = secrets.token_bytes(32), _State(), row["last_number"] > 0
-            await queries.begin_again(connection, row["id"], key, now)
-        first = row["last_number"] + 1 if leaves_rest else row["first_number"]
+        row, key, state, begun = await self._begin(connection, now)
+        arc, first = Arc.of(row), row["last_number"] + 1 if begun else row["first_number"]
         items: list[Item] = list(self.read.items)
         number = row["last_number"]
         for index in analysis.in_order(self.asked.messages, self.now):
@@ -206,12 +189,34 @@ class _Adding:
             row["id"],
             added=number - row["last_number"],
             last_came=now,
-            due_at=now if leaves_rest else self.lives.due(now, arc.points_from),
+            due_at=now if begun and row["last_number"] else self.lives.due(now, arc.points_from),
             state=state.text(),
             arc=arc.columns,
             ends=(arc.points_from, arc.points_to),
         )
-        return _Told(items, kept["message_count"], state.mode, blocks)
+        found = self._answer(items, kept["message_count"], state.mode, blocks)
+        if self.ticket is not None:
+            await self.ticket.end(connection, self.now, HTTPStatus.OK, to_json(found.reply), row["id"])
+        return found
+
+    async def _begin(self, connection: Connection, now: int) -> tuple[Row, bytes, _State, bool]:
+        """Give the context's row, the key of its digests, its state, and whether that begins here: what a death leaves is the sweeper's."""
+        row = await self._hold(connection, now)
+        if row["last_came"] > self.lives.came_after(self.now):
+            return row, row["digest_key"], _State.of(row["state"]), False
+        if self.lives.strict and row["last_number"]:
+            await queries.bury(connection, row["id"], _NOBODY + secrets.token_bytes(16))
+            row = await self._hold(connection, now)
+        key = secrets.token_bytes(32)
+        await queries.begin_again(connection, row["id"], key, now)
+        return row, key, _State(), True
+
+    def _answer(self, items: list[Item], count: int, mode: dict[str, object] | None, blocks: dict[str, object]) -> Analysis:
+        spoken = mode if analysis.in_order(self.asked.messages, self.now, "user") else None
+        answer = analysis.answer(self.asked, replace(self.read, items=items), self.now, spoken, self.beliefs)
+        name = self.place.name.decode()
+        head = {"metadata": {"context_id": name}, "context_id": name, "context_message_count": count}
+        return replace(answer, reply=answer.reply | head | blocks)
 
     async def _known(self, connection: Connection, context_id: str, message: Message, first: int) -> Row | None:
         if message.external_id is None:
@@ -408,6 +413,7 @@ async def delete(db: Database, place: Place) -> None:
         row = await queries.hold_known(connection, place.project_id, place.environment, place.name)
         if row is not None:
             await trajectory.forget_all(connection, Arc(row["id"]))
+            await idempotency.forget_context(connection, row["id"])
             await queries.remove(connection, row["id"])
 
     await db.write(remove)
@@ -421,6 +427,7 @@ async def delete_all(db: Database, project_id: str) -> int:
         for row in rows:
             await queries.hold_again(connection, row["id"])
             await trajectory.forget_all(connection, Arc(row["id"]))
+            await idempotency.forget_context(connection, row["id"])
             await queries.remove(connection, row["id"])
         return len(rows)
 
@@ -480,6 +487,7 @@ async def _sweep_one(connection: Connection, row: Row, moment: datetime, lives: 
     done = gone < _ROWS_AT_ONCE
     if done and not alive:
         await queries.forget_state(connection, row["id"])
+        await idempotency.forget_context(connection, row["id"])
     if done and arc.points_from is not None and arc.points_from < oldest:
         done = await trajectory.forget(connection, arc, oldest, _ROWS_AT_ONCE)
     if done and not alive and arc.points_from is None:

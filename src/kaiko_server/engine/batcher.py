@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Protocol
 
 from kaiko_server.engine.layout import Layout
-from kaiko_server.engine.model import ModelOverloadedError, ModelUnavailableError, Scores, Thresholds, Timing
+from kaiko_server.engine.model import Model, ModelOverloadedError, ModelUnavailableError, Scores, Thresholds, Timing
 from kaiko_server.engine.scores import Output, reading
 
 _CLOSED = "closed"
@@ -112,26 +112,35 @@ class Batcher:
 
     async def predict_timed(self, texts: Sequence[str]) -> tuple[list[Scores], Timing]:
         """Do as :meth:`predict`, and say how long it waited and how long it ran."""
+        self.must_have_room(texts)
+        return await self.ask(texts)
+
+    def must_have_room(self, texts: Sequence[str]) -> None:
+        """Refuse what the queue cannot hold."""
         self._must_be_ready()
         if self._waiting + len(texts) > self._queue_texts:
             raise ModelOverloadedError
-        return await self._ask(texts)
 
     async def again(self, texts: Sequence[str]) -> list[Scores]:
         """Read more *texts* for a request that was let in; see :class:`~kaiko_server.engine.model.Model`."""
         self._must_be_ready()
-        scores, _ = await self._ask(texts)
+        scores, _ = await self.ask(texts)
         return scores
+
+    def by_itself(self) -> "Model":
+        """Give this model for a request whose texts share no batch with others'."""
+        return _ByItself(self)
 
     def _must_be_ready(self) -> None:
         if not self.ready:
             message = "the model is not running"
             raise ModelUnavailableError(message)
 
-    async def _ask(self, texts: Sequence[str]) -> tuple[list[Scores], Timing]:
+    async def ask(self, texts: Sequence[str], *, alone: bool = False) -> tuple[list[Scores], Timing]:
+        """Queue *texts*, and wait for them; *alone* they share no batch with those of others."""
         if not texts:
             return [], Timing(0.0, 0.0)
-        call = _Call(texts, asyncio.get_running_loop().create_future())
+        call = _Call(texts, asyncio.get_running_loop().create_future(), alone=alone)
         self._calls.add(call)
         self._waiting += len(texts)
         self._worker.inbox.put(call)
@@ -168,6 +177,44 @@ class Batcher:
             self._gone.set()
 
 
+class _ByItself:
+    """A :class:`Batcher` for one request; see :meth:`Batcher.by_itself`."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
+
+    @property
+    def version(self) -> str:
+        return self._batcher.version
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return self._batcher.thresholds
+
+    @property
+    def ready(self) -> bool:
+        return self._batcher.ready
+
+    async def layout(self, text: str) -> Layout:
+        return await self._batcher.layout(text)
+
+    async def predict(self, texts: Sequence[str]) -> list[Scores]:
+        scores, _ = await self.predict_timed(texts)
+        return scores
+
+    async def predict_timed(self, texts: Sequence[str]) -> tuple[list[Scores], Timing]:
+        self._batcher.must_have_room(texts)
+        return await self._batcher.ask(texts, alone=True)
+
+    async def again(self, texts: Sequence[str]) -> list[Scores]:
+        self._batcher.must_have_room(())
+        scores, _ = await self._batcher.ask(texts, alone=True)
+        return scores
+
+    def by_itself(self) -> Model:
+        return self
+
+
 def _deliver(calls: Iterable["_Call"]) -> None:
     for call in calls:
         if call.future.done():
@@ -181,8 +228,9 @@ def _deliver(calls: Iterable["_Call"]) -> None:
 class _Call:
     """The texts of one :meth:`Batcher.predict` on their way."""
 
-    def __init__(self, texts: Sequence[str], future: "asyncio.Future[tuple[list[Scores], Timing]]") -> None:
+    def __init__(self, texts: Sequence[str], future: "asyncio.Future[tuple[list[Scores], Timing]]", *, alone: bool) -> None:
         self.texts = texts
+        self.alone = alone
         self.future = future
         self.over = False
         self.error: ModelUnavailableError | None = None
@@ -316,13 +364,17 @@ class _Worker:
                 continue
             if row is None:
                 continue
+            if rows and (call.alone or rows[0].text.call.alone) and rows[0].text.call is not call:
+                self._ring.appendleft(call)
+                break
             tokens += -(-len(row.ids) // _PADDED_TO) * _PADDED_TO
             if rows and tokens > self._batch_tokens:
-                self._ring.appendleft(call)
+                (self._ring.append if call.alone else self._ring.appendleft)(call)
                 break
             call.take()
             rows.append(row)
-            self._ring.append(call)
+            # A call by itself goes on with its own rows: which of them share a batch depends on nothing else.
+            (self._ring.appendleft if call.alone else self._ring.append)(call)
         return rows
 
     def _run(self, rows: list[_Row]) -> list[_Call]:

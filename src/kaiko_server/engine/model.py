@@ -166,6 +166,12 @@ class Model(Protocol):
     async def predict_timed(self, texts: Sequence[str]) -> tuple[list[Scores], Timing]:
         """Do as :meth:`predict`, and say how long it waited and how long it ran."""
 
+    def by_itself(self) -> "Model":
+        """Give the same model for a request whose reply must be the same whenever it is read: its texts share no batch with others'.
+
+        What stands beside a text in a batch can change the last digits of its scores.
+        """
+
     async def again(self, texts: Sequence[str]) -> list[Scores]:
         """Read a few more *texts* for a request that was let in: not refused for a full queue, since its first readings would be lost.
 

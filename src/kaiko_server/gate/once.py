@@ -4,9 +4,10 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kaiko_server.errors import ApiError
 from kaiko_server.gate.caller import presented
 from kaiko_server.gate.record import Record, record_of
-from kaiko_server.gate.replies import JSON
+from kaiko_server.gate.replies import JSON, error_reply
 from kaiko_server.gate.table import RouteTable
 from kaiko_server.idempotency import service
 from kaiko_server.idempotency.service import Names, Replay, Ticket, key_of
@@ -49,14 +50,23 @@ class OnceGate:
         stateless = self._table.find(scope["path"], scope["method"]).stateless
         try:
             await self._app(scope, receive, held)
-            if not record.ticket_ended and held.status not in _NOT_FINAL:
-                await service.end(parts.db, ticket, parts.clock(), held.status, None if stateless else held.body)
-                record.ticket_ended = True
+            if not record.ticket_ended:
+                await self._end(parts, record, ticket, held.status, None if stateless else held.body)
+        except ApiError as error:
+            if not record.ticket_ended and not isinstance(error, service.OutrunError):
+                _, body = error_reply(error, record.request_id)
+                await self._end(parts, record, ticket, error.code.value.status, body)
+            raise
         finally:
             if not record.ticket_ended:
                 await service.let_go(parts.db, ticket)
         for message in held.messages:
             await send(message)
+
+    async def _end(self, parts: Parts, record: Record, ticket: Ticket, status: int, body: bytes | None) -> None:
+        if status not in _NOT_FINAL:
+            await service.end(parts.db, ticket, parts.clock(), status, body)
+            record.ticket_ended = True
 
 
 class _Held:

@@ -41,9 +41,12 @@ _REQUEST_ID: Final = {
     "X-Request-Id": {"description": "Name of this request; give it to the operator with a question.", "schema": {"type": "string"}}
 }
 _TIMING: Final = {"Server-Timing": {"description": "Milliseconds by stage.", "schema": {"type": "string"}}}
+_REPLAYED: Final = {
+    "Idempotent-Replayed": {"description": "`true` on what a retry is told.", "schema": {"type": "string", "enum": ["true"]}}
+}
 _RETRY: Final = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 _ALLOW: Final = {"Allow": {"description": "The methods that this route takes.", "schema": {"type": "string"}}}
-_EXTRA_HEADERS: Final = {405: _ALLOW, 429: _RETRY, 503: _RETRY}
+_EXTRA_HEADERS: Final = {405: _ALLOW, 409: _RETRY, 429: _RETRY, 503: _RETRY}
 
 _EVERYWHERE: Final = (
     Code.INVALID_JSON,
@@ -73,6 +76,16 @@ Every reply carries `X-Request-Id`; every error has one shape. Fields and values
 Make a key with `kaiko keys create`, press **Authorize**, and try a request."""
 
 
+IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A retry with the same key and body is told what the first was told, and has no effect of its own; for 24 hours. "
+    "1 to 255 printable ASCII characters, such as a UUID.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]([ -~]{0,253}[!-~])?$"},
+}
+"""A parameter of every POST."""
+
+
 def ok(
     description: str, schema: dict[str, Any], *, media_type: str = "application/json", example: object = None
 ) -> dict[int | str, dict[str, Any]]:
@@ -80,7 +93,7 @@ def ok(
     content: dict[str, Any] = {"schema": schema}
     if example is not None:
         content["example"] = example
-    return {200: {"description": description, "content": {media_type: content}, "headers": _REQUEST_ID | _TIMING}}
+    return {200: {"description": description, "content": {media_type: content}, "headers": _REQUEST_ID | _TIMING | _REPLAYED}}
 
 
 def gone(description: str) -> dict[int | str, dict[str, Any]]:

@@ -51,6 +51,8 @@ class Arc:
     habits_from: int = 0
     """Days since 1970."""
     days: dict[int, Days] = field(default_factory=dict)
+    recount: bool = False
+    """Whether habits and days are to be counted anew before they are told: a message came late."""
     points_from: int | None = None
     points_to: int | None = None
     """When the oldest and the newest point of any role was said."""
@@ -69,6 +71,7 @@ class Arc:
             arc.run, arc.passed = kept["run"], kept["passed"]
             arc.habits, arc.habits_from = kept["habits"], kept["habits_from"]
             arc.days = {int(at): (first, last) for at, (first, last) in kept["days"].items()}
+            arc.recount = kept.get("recount", False)
         arc.points_from, arc.points_to = row["points_from"], row["points_to"]
         if row["recent"] is not None:
             arc.recent = np.frombuffer(row["recent"], _PACKED).copy()
@@ -82,6 +85,7 @@ class Arc:
         kept = {
             "total": self.total, "before": self.before, "first_at": self.first_at,
             "run": self.run, "passed": self.passed, "habits": self.habits, "habits_from": self.habits_from, "days": self.days,
+            "recount": self.recount,
         }  # fmt: skip
         return to_json(kept).decode(), self.recent.tobytes(), self.landmarks.tobytes()
 
@@ -130,7 +134,8 @@ async def add(  # noqa: PLR0913, PLR0917 - a point and where it goes
     await queries.add_point(connection, arc.context_id, 0, point, point.sign, recovery, follows)
     await _count(connection, arc, point.at, maths.sums_of(point, recovery), habits_of(point, follows, recovery))
     if late:
-        await _look_back(connection, arc, oldest)
+        await _open_run(connection, arc, oldest)
+        arc.recount = True
     arc.first_at = point.at if arc.first_at is None else min(arc.first_at, point.at)
     _remember(arc, point, vector, oldest)
 
@@ -212,12 +217,6 @@ async def _open_run(connection: Connection, arc: Arc, oldest: int) -> None:
     arc.run = None if run is None else (run.at, run.category)
 
 
-async def _look_back(connection: Connection, arc: Arc, oldest: int) -> None:
-    """See anew whether the arc ends in a run of negatives, and on which days what is counted came first and last."""
-    await _open_run(connection, arc, oldest)
-    await _count_days(connection, arc, arc.habits_from)
-
-
 async def _count_days(connection: Connection, arc: Arc, first_day: int) -> None:
     """Count what recurs anew, over the days from *first_day* on."""
     rows = await queries.tallies(connection, arc.context_id, 24, first_day * DAY, 2**62)
@@ -225,7 +224,7 @@ async def _count_days(connection: Connection, arc: Arc, first_day: int) -> None:
     total = NONE
     for habits in by_day.values():
         total = plus(total, habits)
-    arc.habits, arc.habits_from, arc.days = list(total), first_day, days_of(by_day)
+    arc.habits, arc.habits_from, arc.days, arc.recount = list(total), first_day, days_of(by_day), False
 
 
 async def forget(connection: Connection, arc: Arc, oldest: int, at_most: int) -> bool:
@@ -258,7 +257,8 @@ async def forget(connection: Connection, arc: Arc, oldest: int, at_most: int) ->
     first = await queries.oldest(connection, arc.context_id)
     arc.points_from = None if first is None else first["said_at"]
     arc.points_to = None if first is None else arc.points_to
-    await _look_back(connection, arc, oldest)
+    await _open_run(connection, arc, oldest)
+    arc.recount = True
     return until == oldest
 
 
@@ -378,7 +378,9 @@ async def tell(connection: Connection, arc: Arc, window: str, oldest: int) -> di
 async def _patterns(connection: Connection, arc: Arc, newest: Point, oldest: int) -> dict[str, object]:
     """Tell what recurs, over whole days: one that has partly expired counts no more."""
     first_day = -(-oldest // DAY)
-    if arc.habits_from < first_day:
+    if arc.recount:
+        await _count_days(connection, arc, max(arc.habits_from, first_day))
+    elif arc.habits_from < first_day:
         if arc.first_at is not None and arc.first_at < first_day * DAY:
             await _count_days(connection, arc, first_day)
         arc.habits_from = first_day
