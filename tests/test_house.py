@@ -81,6 +81,7 @@ def room(name):
 MEETINGS = {
     ("cli", "serve"), ("serve", "app"), ("reference", "app"),
     ("contexts", "analysis"), ("contexts", "trajectory"), ("contexts", "projects"), ("contexts", "idempotency"),
+    ("contexts", "audit"), ("keys", "audit"), ("projects", "audit"),
     ("chat", "analysis"), ("chat", "contexts"), ("chat", "usage"),
     ("keys", "projects"), ("parts", "keys"), ("parts", "usage"), ("health", "parts"),
 }  # fmt: skip
@@ -174,7 +175,7 @@ HOMES = {
     "httptools": {"gate.protocol"},
     "redis": {"store.valkey"},
     "pydantic": {"schemas"},
-    "pydantic_core": {"schemas", "routes", "gate", "health.docs", "contexts.service", "trajectory.service"},
+    "pydantic_core": {"schemas", "routes", "gate", "health.docs", "contexts.service", "trajectory.service", "audit.service"},
 }
 
 

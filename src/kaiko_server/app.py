@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from kaiko_server.analysis import routes as analysis
+from kaiko_server.audit import service as audit
 from kaiko_server.contexts import routes as contexts
 from kaiko_server.contexts import service as contexts_service
 from kaiko_server.engine.batcher import Batcher
@@ -178,6 +179,7 @@ async def _sweep(db: Database, log: logs.Log, settings: Settings) -> None:
         try:
             removed = await contexts_service.sweep(db, _now, settings)
             await idempotency.sweep(db, _now())
+            await audit.sweep(db, _now())
         except (StoreError, contexts_service.SweepError) as error:
             log.warning("sweeping failed", error=logs.where(error))
         else:

@@ -296,7 +296,7 @@ async def test_a_project_may_remember_for_another_time(talk, clock, db):
     for each in talks:
         await each.say(text("hello", externalId="m1"))
     short = Retention(timedelta(hours=1), timedelta(days=1), None)
-    await set_retention(db, other.id, short)
+    await set_retention(db, other.id, short, clock())
     await service.look_again(db, other.id)
     lives = Lives.of(Settings(), short)
     assert (lives.state, lives.points, lives.strict) == (timedelta(hours=1), timedelta(days=1), False)
@@ -310,7 +310,7 @@ async def test_a_project_may_remember_for_another_time(talk, clock, db):
     assert len(await rows(db, "points")) == 1
     for time in (timedelta(seconds=5), timedelta(days=800_000)):
         with pytest.raises(ValueError, match="a minute"):
-            await set_retention(db, other.id, Retention(time))
+            await set_retention(db, other.id, Retention(time), clock())
 
 
 async def test_the_end_of_a_project(talk, clock, db):
@@ -339,11 +339,11 @@ async def test_the_arc_outlives_the_state(talk, clock, db):
     assert [p["role"] for p in told["points"]] == ["user"] * 4 + ["assistant"]
 
 
-async def test_erasing(talk, db):
+async def test_erasing(talk, db, clock):
     """After DELETE nothing of the context is in any table; erasing again, or what never was, is harmless."""
     await talk.say(text("hello", externalId="m1"), text("there", role="assistant"))
     for _ in range(2):
-        await service.delete(db, talk.place)
+        await service.delete(db, talk.place, clock())
         assert (await refusal(talk.state())).code is Code.CONTEXT_NOT_FOUND
         assert [await rows(db, table) for table in ("contexts", "context_messages", "points", "tallies")] == [[]] * 4
     assert (await talk.say(text("again", externalId="m1")))["context_message_count"] == 1
@@ -359,7 +359,7 @@ async def test_contexts_of_others_are_others(talk, db, clock):
         for work in (other.state(), other.message("m1"), other.export()):
             assert (await refusal(work)).code is Code.CONTEXT_NOT_FOUND
         assert (await other.say(text("other words", externalId="m1")))["context_message_count"] == 1
-        await service.delete(db, other.place)
+        await service.delete(db, other.place, clock())
     assert (await talks[0].state())["context_message_count"] == 1
 
 

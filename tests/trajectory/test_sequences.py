@@ -121,7 +121,7 @@ class Life(Kept):
             if not self.told.points:  # the state is long gone: now all is
                 self.told = Told()
         elif kind == "erase":
-            await contexts_service.delete(self.db, self.place)
+            await contexts_service.delete(self.db, self.place, self.moment)
             self.told = Told()
         else:
             minutes, scores = more
@@ -174,7 +174,7 @@ async def test_any_sequence_tells_what_is_left(db, clock, lived):
     for step in walked:
         await life.step(*step)
         await life.check()
-    await contexts_service.delete(db, life.place)
+    await contexts_service.delete(db, life.place, life.moment)
 
 
 async def test_rows_of_a_swept_context(db, clock):

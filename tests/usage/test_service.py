@@ -93,6 +93,6 @@ async def test_a_key_that_is_gone(db, clock, key):
     meter.add(key.id, 1, 5)
     await meter.flush()
     meter.add(key.id, 1, 5)
-    await delete_keys(db, key.project_id)
+    await delete_keys(db, key.project_id, clock)
     await meter.flush()
     assert await db.read(lambda c: c.fetch("SELECT * FROM usage")) == []

@@ -10,6 +10,7 @@ COMMANDS = {
     "keys": "Make, list and revoke API keys.",
     "projects": "List projects, say how long they remember, and end them.",
     "contexts": "Show and erase conversations that are remembered.",
+    "audit": "Show and verify what was done to keys, projects and contexts.",
     "analyze": "Read texts here, without a server.",
     "doctor": "Say what is wrong here and how to mend it.",
     "compact": "Take what was erased out of the database's files.",

@@ -1,6 +1,8 @@
 """What the commands share: where the data lie, and errors that are one clear line."""
 
 import asyncio
+import os
+import pwd
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -9,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from kaiko_server.audit.service import Actor
 from kaiko_server.keys.service import KeyNotFoundError
 from kaiko_server.settings import Settings, SettingsError, load
 from kaiko_server.store.db import Database, StoreError
@@ -26,6 +29,15 @@ as_json: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help
 def now() -> datetime:
     """Give the present moment, in UTC."""
     return datetime.now(UTC)
+
+
+def operator() -> Actor:
+    """Say who runs this command, as the machine knows them."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = str(os.getuid())
+    return Actor(f"cli:{name}")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from kaiko_server.cli.common import as_json, data_dir, database, now, run, settings_of
+from kaiko_server.cli.common import as_json, data_dir, database, now, operator, run, settings_of
 from kaiko_server.cli.projects import find_project
 from kaiko_server.contexts import service
 from kaiko_server.contexts.schemas import context_name, points_asked
@@ -63,7 +63,7 @@ def delete(context_id: str, project: str, environment: str, data_dir: Path | Non
 
 async def _delete(settings: Settings, name: str, project: str, environment: str) -> None:
     async with database(settings) as db:
-        await service.delete(db, _place(await find_project(db, project), environment, name))
+        await service.delete(db, _place(await find_project(db, project), environment, name), now(), operator())
 
 
 def _place(project: Project, environment: str, name: str) -> Place:

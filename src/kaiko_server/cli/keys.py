@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from kaiko_server.cli.common import as_json, data_dir, database, now, run, settings_of
+from kaiko_server.cli.common import as_json, data_dir, database, now, operator, run, settings_of
 from kaiko_server.keys.format import ENVIRONMENTS
 from kaiko_server.keys.service import SCOPES, USUAL_SCOPES, CreatedKey, KeyRecord, Terms, create_key, list_keys, load_pepper, revoke_key
 from kaiko_server.settings import Settings
@@ -84,7 +84,7 @@ def create(project: str, environment: str, name: str, as_json: bool, data_dir: P
 async def _create(settings: Settings, project: str, environment: str, name: str, terms: Terms) -> CreatedKey:
     async with database(settings) as db:
         pepper = load_pepper(settings)
-        return await create_key(db, pepper, project=project, environment=environment, name=name, clock=now, terms=terms)
+        return await create_key(db, pepper, project=project, environment=environment, name=name, clock=now, terms=terms, by=operator())
 
 
 @command.command("list")
@@ -129,7 +129,7 @@ def revoke(key_id: str, as_json: bool, data_dir: Path | None) -> None:  # noqa: 
 
 async def _revoke(settings: Settings, key_id: str) -> KeyRecord:
     async with database(settings) as db:
-        return await revoke_key(db, key_id, now)
+        return await revoke_key(db, key_id, now, operator())
 
 
 def _shown(record: KeyRecord) -> dict[str, object]:

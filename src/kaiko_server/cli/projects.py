@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from kaiko_server.cli.common import as_json, data_dir, database, run, settings_of
+from kaiko_server.cli.common import as_json, data_dir, database, now, operator, run, settings_of
 from kaiko_server.contexts import service as contexts
 from kaiko_server.keys.service import delete_keys
 from kaiko_server.projects import service
@@ -82,7 +82,7 @@ def retain(  # noqa: PLR0913, PLR0917 - click passes options by name
 async def _retain(settings: Settings, name: str, retention: Retention) -> Project:
     async with database(settings) as db:
         project = await find_project(db, name)
-        await service.set_retention(db, project.id, retention)
+        await service.set_retention(db, project.id, retention, now(), operator())
         await contexts.look_again(db, project.id)
         return await find_project(db, name)
 
@@ -103,11 +103,11 @@ async def _delete(settings: Settings, name: str) -> tuple[int, int]:
     async with database(settings) as db:
         project = await find_project(db, name)
         # Keys first, so that nothing new comes; a server believes one that it has just seen for half a second more.
-        keys = await delete_keys(db, project.id)
+        keys = await delete_keys(db, project.id, now, operator())
         removed = await contexts.delete_all(db, project.id)
         for tries_left in reversed(range(_TRIES)):
             try:
-                await service.delete(db, project.id)
+                await service.delete(db, project.id, now(), operator())
                 break
             except ConstraintError:  # a request that was let in before has made a context meanwhile
                 if not tries_left:

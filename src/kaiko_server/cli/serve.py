@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from kaiko_server.cli.common import data_dir, database, now, one_line, run, settings_of
+from kaiko_server.cli.common import data_dir, database, now, one_line, operator, run, settings_of
 from kaiko_server.keys.service import create_key, list_keys, load_pepper
 from kaiko_server.serve import run as run_server
 from kaiko_server.settings import Settings, load
@@ -56,7 +56,7 @@ async def _first_key(settings: Settings) -> tuple[str | None, bool]:
         there_are_some = bool(await list_keys(db))
         if there_are_some or not settings.development:
             return None, there_are_some
-        made = await create_key(db, pepper, project="default", environment="live", name="first key", clock=now)
+        made = await create_key(db, pepper, project="default", environment="live", name="first key", clock=now, by=operator())
         return made.key, True
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import to_json
 
 from kaiko_server.analysis import routes as analysis
+from kaiko_server.audit.service import Actor
 from kaiko_server.contexts import service
 from kaiko_server.contexts.schemas import MAX_AFTER, MAX_PAGE, SCHEMAS, context_name, external_id, page, points_asked
 from kaiko_server.contexts.service import Lives, Place
@@ -143,7 +144,9 @@ async def points(request: Request) -> Response:
 )
 async def delete(request: Request) -> Response:
     """Erase state and readings before this answers."""
-    await service.delete(parts_of(request.scope).db, _place(request))
+    record, parts = record_of(request.scope), parts_of(request.scope)
+    by = Actor(_caller(request).key_id, record.address, record.request_id)
+    await service.delete(parts.db, _place(request), parts.clock(), by)
     return Response(status_code=204)
 
 

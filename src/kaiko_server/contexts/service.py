@@ -13,6 +13,8 @@ from pydantic_core import from_json, to_json
 from kaiko_server.analysis import service as analysis
 from kaiko_server.analysis.schemas import AnalysisRequest, Message
 from kaiko_server.analysis.service import Analysis, Reading
+from kaiko_server.audit import service as audit
+from kaiko_server.audit.service import NOBODY, Actor
 from kaiko_server.contexts import queries
 from kaiko_server.contexts.conversation import Said, hostility_state, mode_of, remember
 from kaiko_server.contexts.schemas import PointsAsked, micros_of
@@ -406,7 +408,7 @@ async def export(  # noqa: PLR0913 - of which context, and which page
     return reply if last is None else reply | {"next": last}
 
 
-async def delete(db: Database, place: Place) -> None:
+async def delete(db: Database, place: Place, now: datetime, by: Actor = NOBODY) -> None:
     """Erase a context with all that is held of it; one that does not exist is erased already."""
 
     async def remove(connection: Connection) -> None:
@@ -415,6 +417,7 @@ async def delete(db: Database, place: Place) -> None:
             await trajectory.forget_all(connection, Arc(row["id"]))
             await idempotency.forget_context(connection, row["id"])
             await queries.remove(connection, row["id"])
+            await audit.record(connection, by, "context.delete", row["id"], now, project=place.project_id, environment=place.environment)
 
     await db.write(remove)
 

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
+from kaiko_server.audit import service as audit
+from kaiko_server.audit.service import NOBODY, Actor
 from kaiko_server.errors import ApiError, Code
 from kaiko_server.keys import format as key_format
 from kaiko_server.keys import queries
@@ -135,7 +137,8 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
     environment: str,
     name: str,
     clock: Callable[[], datetime],
-    terms: Terms = Terms(),
+    terms: Terms = USUAL_TERMS,
+    by: Actor = NOBODY,
 ) -> CreatedKey:
     """Make a key for the project of this name, which is made too if there is none.
 
@@ -168,6 +171,7 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
             concurrent=terms.concurrent,
             tokens_per_month=terms.tokens_per_month,
         )
+        await audit.record(connection, by, "key.create", key_id, now, name=name, project=project, environment=kind, scopes=terms.scopes)
         return await queries.find(connection, key_id)
 
     row = await db.write(insert)
@@ -183,7 +187,7 @@ async def list_keys(db: Database, project: str | None = None) -> list[KeyRecord]
     return [KeyRecord(**_columns(row)) for row in rows]
 
 
-async def revoke_key(db: Database, key_id: str, clock: Callable[[], datetime]) -> KeyRecord:
+async def revoke_key(db: Database, key_id: str, clock: Callable[[], datetime], by: Actor = NOBODY) -> KeyRecord:
     """Revoke a key for good; servers on the same data follow within a second. Doing it again changes nothing.
 
     Raises
@@ -191,10 +195,11 @@ async def revoke_key(db: Database, key_id: str, clock: Callable[[], datetime]) -
     KeyNotFoundError
         There is no key with this id.
     """
-    now = to_micros(clock())
+    now = clock()
 
     async def revoke(connection: Connection) -> Row | None:
-        await queries.revoke(connection, key_id, now)
+        if await queries.revoke(connection, key_id, to_micros(now)):
+            await audit.record(connection, by, "key.revoke", key_id, now)
         return await queries.find(connection, key_id)
 
     row = await db.write(revoke)
@@ -204,9 +209,16 @@ async def revoke_key(db: Database, key_id: str, clock: Callable[[], datetime]) -
     return KeyRecord(**_columns(row))
 
 
-async def delete_keys(db: Database, project_id: str) -> int:
+async def delete_keys(db: Database, project_id: str, clock: Callable[[], datetime], by: Actor = NOBODY) -> int:
     """Remove every key of a project, and give how many there were; servers on the same data follow within a second."""
-    return await db.write(lambda connection: queries.delete_of_project(connection, project_id))
+    now = clock()
+
+    async def delete(connection: Connection) -> int:
+        removed = await queries.delete_of_project(connection, project_id)
+        await audit.record(connection, by, "project.keys.delete", project_id, now, keys=removed)
+        return removed
+
+    return await db.write(delete)
 
 
 @dataclass(frozen=True, slots=True)

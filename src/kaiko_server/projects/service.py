@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from kaiko_server.audit import service as audit
+from kaiko_server.audit.service import NOBODY, Actor
 from kaiko_server.projects import queries
 from kaiko_server.store.db import Connection, Database, Row, from_micros, to_micros
 
@@ -75,7 +77,7 @@ async def list_projects(db: Database) -> list[Project]:
     return [_project(row) for row in await db.read(queries.list_all)]
 
 
-async def set_retention(db: Database, project_id: str, retention: Retention) -> None:
+async def set_retention(db: Database, project_id: str, retention: Retention, now: datetime, by: Actor = NOBODY) -> None:
     """Say how long what is remembered of a project's contexts lives.
 
     Raises
@@ -88,10 +90,15 @@ async def set_retention(db: Database, project_id: str, retention: Retention) -> 
         raise ValueError(message)
     state, points = (None if time is None else round(time.total_seconds()) for time in (retention.state, retention.points))
     strict = None if retention.strict is None else int(retention.strict)
-    await db.write(lambda connection: queries.set_retention(connection, project_id, state, points, strict))
+
+    async def change(connection: Connection) -> None:
+        await queries.set_retention(connection, project_id, state, points, strict)
+        await audit.record(connection, by, "project.retain", project_id, now, state_s=state, points_s=points, strict=strict)
+
+    await db.write(change)
 
 
-async def delete(db: Database, project_id: str) -> None:
+async def delete(db: Database, project_id: str, now: datetime, by: Actor = NOBODY) -> None:
     """Remove a project on which nothing hangs any more.
 
     Raises
@@ -99,7 +106,12 @@ async def delete(db: Database, project_id: str) -> None:
     ConstraintError
         Something does.
     """
-    await db.write(lambda connection: queries.delete(connection, project_id))
+
+    async def remove(connection: Connection) -> None:
+        await queries.delete(connection, project_id)
+        await audit.record(connection, by, "project.delete", project_id, now)
+
+    await db.write(remove)
 
 
 def retention_of(row: Row) -> Retention:
