@@ -1,5 +1,6 @@
 """The promises of API keys, on a real database."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,8 +14,21 @@ import pytest
 from kaiko_server.errors import ApiError, Code
 from kaiko_server.keys import service
 from kaiko_server.keys.format import is_well_formed, make_key
-from kaiko_server.keys.service import Caller, CreatedKey, KeyNotFoundError, KeyRecord, Terms, Verifier, create_key, list_keys, revoke_key
+from kaiko_server.keys.service import (
+    Caller,
+    CreatedKey,
+    KeyNotFoundError,
+    KeyRecord,
+    RotationError,
+    Terms,
+    Verifier,
+    create_key,
+    list_keys,
+    revoke_key,
+    rotate_key,
+)
 from kaiko_server.settings import Settings
+from kaiko_server.store.counters import Limits
 from kaiko_server.store.db import Connection, Database
 from kaiko_server.store.sqlite import SqliteDatabase
 from tests.conftest import Clock
@@ -90,6 +104,7 @@ async def test_life_of_a_key(db: Database, verifier: Verifier, make: Callable[..
             per_minute=None,
             concurrent=None,
             tokens_per_month=None,
+            successor=None,
         )
     ]
     clock.move(60)
@@ -264,6 +279,55 @@ async def test_what_no_key_is_made_of(
     with pytest.raises(ValueError, match=message):
         await make(**given)
     assert await list_keys(db) == []
+
+
+OWN = {"scopes": ("analysis",), "addresses": ("192.0.2.0/24",), "per_minute": 7, "concurrent": 3, "tokens_per_month": 11}
+
+
+async def test_rotation(db: Database, pepper: bytes, clock: Clock, verifier: Verifier, make: Callable[..., Awaitable[CreatedKey]]) -> None:
+    """The new key is for the same as the old one, which works on for the overlap and no longer; it can be rotated once."""
+    old = await make(name="app", environment="test", expires_at=clock.now + timedelta(days=60), **OWN)
+    new = await rotate_key(db, pepper, old.id, overlap=timedelta(hours=1), clock=clock)
+    same = ("project_id", "environment", "name", "expires_at", "scopes", "addresses", "per_minute", "concurrent", "tokens_per_month")
+    assert [getattr(new, name) for name in same] == [getattr(old, name) for name in same]
+    for key in (old, new):
+        assert (await verifier.verify(key.key, "192.0.2.9")).key_id == key.id
+    with pytest.raises(RotationError, match=new.id):
+        await rotate_key(db, pepper, old.id, overlap=timedelta(0), clock=clock)
+    clock.move(3600)
+    with pytest.raises(ApiError) as caught:
+        await verifier.verify(old.key, "192.0.2.9")
+    assert caught.value.code is Code.KEY_EXPIRED
+    assert (await verifier.verify(new.key, "192.0.2.9")).limits == Limits(7, 3, 11)
+
+
+async def test_rotation_lengthens_no_life(db: Database, pepper: bytes, clock: Clock, make: Callable[..., Awaitable[CreatedKey]]) -> None:
+    """Neither key outlives the old key's expiry, whatever the overlap; what is over is not rotated."""
+    soon = clock.now + timedelta(hours=2)
+    old = await make(expires_at=soon)
+    new = await rotate_key(db, pepper, old.id, overlap=timedelta(days=30), clock=clock)
+    assert {key.expires_at for key in await list_keys(db)} == {soon}
+    await revoke_key(db, new.id, clock)
+    for key_id, message in ((new.id, "revoked"), (old.id, "rotated before")):
+        with pytest.raises(RotationError, match=message):
+            await rotate_key(db, pepper, key_id, overlap=timedelta(0), clock=clock)
+    with pytest.raises(KeyNotFoundError):
+        await rotate_key(db, pepper, "key_none", overlap=timedelta(0), clock=clock)
+    for overlap in (timedelta(seconds=-1), timedelta(days=30, seconds=1)):
+        with pytest.raises(RotationError, match="30 days"):
+            await rotate_key(db, pepper, old.id, overlap=overlap, clock=clock)
+    assert len(await list_keys(db)) == 2
+
+
+async def test_of_many_rotations_at_once_one_is_done(
+    db: Database, pepper: bytes, clock: Clock, make: Callable[..., Awaitable[CreatedKey]]
+) -> None:
+    """A key has one successor, however many ask for one."""
+    old = await make()
+    many = (rotate_key(db, pepper, old.id, overlap=timedelta(0), clock=clock) for _ in range(10))
+    found = await asyncio.gather(*many, return_exceptions=True)
+    assert sum(isinstance(one, CreatedKey) for one in found) == 1
+    assert len(await list_keys(db)) == 2
 
 
 async def test_key_is_shown_once(make: Callable[..., Awaitable[CreatedKey]]) -> None:

@@ -7,8 +7,9 @@ import click
 
 COMMANDS = {
     "serve": "Run the server.",
-    "keys": "Make, list and revoke API keys.",
+    "keys": "Make, list, rotate and revoke API keys, and show what they used.",
     "projects": "List projects, say how long they remember, and end them.",
+    "plans": "List, make and remove plans: limits that many projects share.",
     "contexts": "Show and erase conversations that are remembered.",
     "audit": "Show and verify what was done to keys, projects and contexts.",
     "analyze": "Read texts here, without a server.",

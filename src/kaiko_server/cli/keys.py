@@ -12,12 +12,39 @@ from rich.table import Table
 
 from kaiko_server.cli.common import as_json, data_dir, database, now, operator, run, settings_of
 from kaiko_server.keys.format import ENVIRONMENTS
-from kaiko_server.keys.service import SCOPES, USUAL_SCOPES, CreatedKey, KeyRecord, Terms, create_key, list_keys, load_pepper, revoke_key
+from kaiko_server.keys.service import (
+    SCOPES,
+    USUAL_SCOPES,
+    CreatedKey,
+    KeyRecord,
+    Terms,
+    create_key,
+    list_keys,
+    load_pepper,
+    revoke_key,
+    rotate_key,
+)
 from kaiko_server.settings import Settings
+from kaiko_server.usage.service import Day, usage_of
 
-_SPAN = re.compile(r"(\d{1,5})([dhm])")
+_SPAN = re.compile(r"(\d{1,5})([dhms])")
 _LIMIT = click.IntRange(min=0)
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_BAR = 30
+
+
+class Span(click.ParamType[timedelta]):
+    """A span such as 30d, 12h, 15m or 0s."""
+
+    name = "SPAN"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        span = _SPAN.fullmatch(str(value))
+        if span is None:
+            self.fail(f"{value!r} is no span such as 30d, 12h, 15m or 0s", param, ctx)
+        return timedelta(**{_UNITS[span[2]]: int(span[1])})
 
 
 class Expiry(click.ParamType[datetime]):
@@ -43,7 +70,7 @@ class Expiry(click.ParamType[datetime]):
 
 @click.group("keys")
 def command() -> None:
-    """Make, list and revoke API keys."""
+    """Make, list, rotate and revoke API keys, and show what they used."""
 
 
 @command.command("create")
@@ -132,6 +159,57 @@ async def _revoke(settings: Settings, key_id: str) -> KeyRecord:
         return await revoke_key(db, key_id, now, operator())
 
 
+@command.command("rotate")
+@click.argument("key_id", metavar="ID")
+@click.option("--overlap", type=Span(), default="24h", show_default=True, help="How long the old key works on: 0s to 30d.")
+@as_json
+@data_dir
+def rotate(key_id: str, overlap: timedelta, as_json: bool, data_dir: Path | None) -> None:  # noqa: FBT001 - click passes options by name
+    """Make the key that follows another, and show it, once; the old one works on for a while."""
+    key = run(_rotate(settings_of(data_dir=data_dir), key_id, overlap))
+    if as_json:
+        click.echo(json.dumps(_shown(key) | {"key": key.key}))
+        return
+    click.echo(key.key)
+    click.echo(f"Keep it now: it is shown this once. Its id is {key.id}; {key_id} works on for {overlap}.", err=True)
+
+
+async def _rotate(settings: Settings, key_id: str, overlap: timedelta) -> CreatedKey:
+    async with database(settings) as db:
+        return await rotate_key(db, load_pepper(settings), key_id, overlap=overlap, clock=now, by=operator())
+
+
+@command.command("usage")
+@click.argument("key_id", metavar="ID")
+@click.option("--days", type=click.IntRange(1, 400), default=30, show_default=True, help="How many days back.")
+@as_json
+@data_dir
+def usage(key_id: str, days: int, as_json: bool, data_dir: Path | None) -> None:  # noqa: FBT001 - click passes options by name
+    """Show what a key used, by day (UTC)."""
+    found = run(_usage(settings_of(data_dir=data_dir), key_id, days))
+    if as_json:
+        told = [{"day": d.day.isoformat(), "requests": d.requests, "texts": d.texts, "tokens": d.tokens} for d in found]
+        click.echo(json.dumps(told, indent=2))
+        return
+    if not found:
+        click.echo(f"{key_id} was not used in the last {days} days.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("day", "requests", "texts", "tokens"):
+        table.add_column(column, justify="left" if column == "day" else "right")
+    table.add_column("")
+    most = max(d.tokens for d in found) or 1
+    for d in found:
+        table.add_row(f"{d.day}", f"{d.requests:,}", f"{d.texts:,}", f"{d.tokens:,}", f"[blue]{'█' * round(d.tokens / most * _BAR)}[/]")
+    Console().print(table)
+
+
+async def _usage(settings: Settings, key_id: str, days: int) -> list[Day]:
+    today = now().date()
+    async with database(settings) as db:
+        return await usage_of(db, key_id, today - timedelta(days=days - 1), today)
+
+
 def _shown(record: KeyRecord) -> dict[str, object]:
     return {
         "id": record.id,
@@ -150,4 +228,5 @@ def _shown(record: KeyRecord) -> dict[str, object]:
         "per_minute": record.per_minute,
         "concurrent": record.concurrent,
         "tokens_per_month": record.tokens_per_month,
+        "successor": record.successor,
     }

@@ -87,6 +87,25 @@ async def _retain(settings: Settings, name: str, retention: Retention) -> Projec
         return await find_project(db, name)
 
 
+@command.command("plan")
+@click.argument("name")
+@click.argument("plan", required=False)
+@as_json
+@data_dir
+def plan(name: str, plan: str | None, as_json: bool, data_dir: Path | None) -> None:  # noqa: FBT001 - click passes options by name
+    """Give a project a plan; without PLAN, none. Running servers follow within a second."""
+    project = run(_give_plan(settings_of(data_dir=data_dir), name, plan))
+    told = f"{project.name} has the plan {project.plan}." if project.plan else f"{project.name} has no plan."
+    click.echo(json.dumps(_shown(project)) if as_json else told)
+
+
+async def _give_plan(settings: Settings, name: str, plan: str | None) -> Project:
+    async with database(settings) as db:
+        project = await find_project(db, name)
+        await service.give_plan(db, project.id, plan, now(), operator())
+        return await find_project(db, name)
+
+
 @command.command("delete")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -137,6 +156,7 @@ def _shown(project: Project) -> dict[str, object]:
         "id": project.id,
         "name": project.name,
         "created_at": project.created_at.isoformat(),
+        "plan": project.plan,
         "state_hours": None if kept.state is None else kept.state / timedelta(hours=1),
         "points_days": None if kept.points is None else kept.points / timedelta(days=1),
         "strict": kept.strict,

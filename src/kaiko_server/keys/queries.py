@@ -4,7 +4,8 @@ from kaiko_server.store.db import Connection, Row
 
 _SELECT = """
 SELECT keys.id, keys.project_id, projects.name AS project, keys.environment, keys.name, keys.hint, keys.digest,
-       keys.created_at, keys.expires_at, keys.revoked_at, keys.last_used_at, keys.scopes, keys.addresses, projects.plan,
+       keys.created_at, keys.expires_at, keys.revoked_at, keys.last_used_at, keys.scopes, keys.addresses, keys.successor, projects.plan,
+       keys.per_minute AS own_per_minute, keys.concurrent AS own_concurrent, keys.tokens_per_month AS own_tokens_per_month,
        COALESCE(keys.per_minute, plans.per_minute) AS per_minute, COALESCE(keys.concurrent, plans.concurrent) AS concurrent,
        COALESCE(keys.tokens_per_month, plans.tokens_per_month) AS tokens_per_month,
        projects.context_state_s, projects.context_points_s, projects.context_strict
@@ -63,6 +64,17 @@ async def list_all(connection: Connection) -> list[Row]:
 
 async def list_of_project(connection: Connection, project: str) -> list[Row]:
     return await connection.fetch(f"{_SELECT} WHERE projects.name = $1 ORDER BY keys.created_at, keys.id", project)
+
+
+async def end_by(connection: Connection, key_id: str, moment: int, successor: str) -> int:
+    """Have a key expire at *moment*, in microseconds, unless it does so before, and note which key follows it; once."""
+    return await connection.execute(
+        "UPDATE keys SET expires_at = CASE WHEN expires_at IS NULL OR expires_at > $2 THEN $2 ELSE expires_at END, successor = $3 "
+        "WHERE id = $1 AND revoked_at IS NULL AND successor IS NULL",
+        key_id,
+        moment,
+        successor,
+    )
 
 
 async def revoke(connection: Connection, key_id: str, revoked_at: int) -> int:

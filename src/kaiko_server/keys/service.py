@@ -26,6 +26,9 @@ MAX_NAME = 100
 CACHE_FOR = timedelta(seconds=0.5)
 """How long a verified key is believed without looking: half of the second within which a revocation takes effect."""
 
+LONGEST_OVERLAP = timedelta(days=30)
+"""How long a key that was rotated may work on at most."""
+
 PEPPER_FILE = "pepper"
 _MIN_PEPPER = 32
 _MEND_PEPPER = "`openssl rand -hex 32` makes one; keep it, for keys are worth nothing under another"
@@ -114,6 +117,8 @@ class KeyRecord:
     concurrent: int | None
     tokens_per_month: int | None
     """Of the key, or else of the plan; None where the settings hold, 0 for none."""
+    successor: str | None
+    """The id of the key that follows it."""
 
     def status(self, now: datetime) -> str:
         """Give ``active``, ``revoked`` or ``expired``."""
@@ -207,6 +212,57 @@ async def revoke_key(db: Database, key_id: str, clock: Callable[[], datetime], b
         message = f"there is no key {key_id!r}"
         raise KeyNotFoundError(message)
     return KeyRecord(**_columns(row))
+
+
+class RotationError(ValueError):
+    """The key cannot be rotated; the message says why."""
+
+
+async def rotate_key(  # noqa: PLR0913 - a key and how it is followed
+    db: Database, pepper: bytes, key_id: str, *, overlap: timedelta, clock: Callable[[], datetime], by: Actor = NOBODY
+) -> CreatedKey:
+    """Make a key that follows another: for the same, with the same limits and the same expiry. The old one works on for the *overlap*.
+
+    Raises
+    ------
+    KeyNotFoundError
+        There is no key with this id.
+    RotationError
+        The overlap is not between nothing and 30 days, or the key has been revoked, has expired, or was rotated before.
+    """
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        message = "a key that is rotated works on for 0 seconds to 30 days"
+        raise RotationError(message)
+    now, new_id = clock(), f"key_{secrets.token_hex(8)}"
+
+    async def rotate(connection: Connection) -> CreatedKey:
+        row = await queries.find(connection, key_id)
+        if row is None:
+            message = f"there is no key {key_id!r}"
+            raise KeyNotFoundError(message)
+        old = KeyRecord(**_columns(row))
+        if old.status(now) != "active":
+            message = f"{key_id} is {old.status(now)}: make a new key"
+            raise RotationError(message)
+        key = key_format.make_key(old.environment)
+        copied: dict[str, Any] = {name: row[name] for name in ("project_id", "environment", "name", "expires_at", "scopes", "addresses")}
+        own = {name: row[f"own_{name}"] for name in ("per_minute", "concurrent", "tokens_per_month")}
+        made: dict[str, Any] = {
+            "key_id": new_id,
+            "hint": key_format.hint(key),
+            "digest": _digest(pepper, key),
+            "created_at": to_micros(now),
+        }
+        await queries.insert(connection, **copied, **own, **made)
+        if not await queries.end_by(connection, key_id, to_micros(now + overlap), new_id):
+            message = f"{key_id} was rotated before: {old.successor} follows it"
+            raise RotationError(message)
+        await audit.record(connection, by, "key.rotate", key_id, now, successor=new_id, overlap_s=round(overlap.total_seconds()))
+        fresh = await queries.find(connection, new_id)
+        assert fresh is not None  # just inserted
+        return CreatedKey(key=key, **_columns(fresh))
+
+    return await db.write(rotate)
 
 
 async def delete_keys(db: Database, project_id: str, clock: Callable[[], datetime], by: Actor = NOBODY) -> int:
@@ -393,5 +449,5 @@ def _columns(row: Row) -> dict[str, Any]:
         "last_used_at": _moment(row["last_used_at"]),
         "scopes": tuple(row["scopes"].split()),
         "addresses": tuple((row["addresses"] or "").split()),
-        **{name: row[name] for name in ("plan", "per_minute", "concurrent", "tokens_per_month")},
+        **{name: row[name] for name in ("plan", "per_minute", "concurrent", "tokens_per_month", "successor")},
     }

@@ -2,7 +2,7 @@
 
 from kaiko_server.store.db import Connection, Row
 
-_COLUMNS = "id, name, created_at, context_state_s, context_points_s, context_strict"
+_COLUMNS = "id, name, created_at, context_state_s, context_points_s, context_strict, plan"
 
 
 async def insert(connection: Connection, *, project_id: str, name: str, created_at: int) -> None:
@@ -35,6 +35,30 @@ async def set_retention(connection: Connection, project_id: str, state_s: int | 
         points_s,
         strict,
     )
+
+
+async def set_plan(connection: Connection, project_id: str, plan: str | None) -> None:
+    await connection.execute("UPDATE projects SET plan = $2 WHERE id = $1", project_id, plan)
+
+
+async def list_plans(connection: Connection) -> list[Row]:
+    return await connection.fetch("SELECT name, per_minute, concurrent, tokens_per_month FROM plans ORDER BY name")
+
+
+async def keep_plan(connection: Connection, name: str, per_minute: int | None, concurrent: int | None, tokens: int | None) -> None:
+    """Make a plan, or change it."""
+    await connection.execute(
+        "INSERT INTO plans (name, per_minute, concurrent, tokens_per_month) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO UPDATE SET "
+        "per_minute = excluded.per_minute, concurrent = excluded.concurrent, tokens_per_month = excluded.tokens_per_month",
+        name,
+        per_minute,
+        concurrent,
+        tokens,
+    )
+
+
+async def delete_plan(connection: Connection, name: str) -> int:
+    return await connection.execute("DELETE FROM plans WHERE name = $1", name)
 
 
 async def delete(connection: Connection, project_id: str) -> None:

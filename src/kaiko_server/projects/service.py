@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from kaiko_server.audit import service as audit
 from kaiko_server.audit.service import NOBODY, Actor
 from kaiko_server.projects import queries
-from kaiko_server.store.db import Connection, Database, Row, from_micros, to_micros
+from kaiko_server.store.db import Connection, ConstraintError, Database, Row, from_micros, to_micros
 
 MAX_NAME = 100
 """Characters that a name may have."""
@@ -43,6 +43,18 @@ class Project:
     name: str
     created_at: datetime
     retention: Retention
+    plan: str | None
+    """The name of its plan, if it has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the keys of its projects may do, unless they say otherwise; None leaves it to the settings, 0 is no limit."""
+
+    name: str
+    per_minute: int | None
+    concurrent: int | None
+    tokens_per_month: int | None
 
 
 async def ensure_project(db: Database, name: str, clock: Callable[[], datetime]) -> Project:
@@ -114,6 +126,77 @@ async def delete(db: Database, project_id: str, now: datetime, by: Actor = NOBOD
     await db.write(remove)
 
 
+async def list_plans(db: Database) -> list[Plan]:
+    """Give all plans, by name."""
+    names = ("name", "per_minute", "concurrent", "tokens_per_month")
+    return [Plan(*(row[name] for name in names)) for row in await db.read(queries.list_plans)]
+
+
+async def keep_plan(db: Database, plan: Plan, now: datetime, by: Actor = NOBODY) -> None:
+    """Make a plan, or change the one of this name; running servers follow within a second.
+
+    Raises
+    ------
+    ValueError
+        The name is blank, too long or holds control characters.
+    """
+    if not plan.name.strip() or len(plan.name) > MAX_NAME or not plan.name.isprintable():
+        message = f"a plan's name has 1 to {MAX_NAME} printable characters"
+        raise ValueError(message)
+    limits = {"per_minute": plan.per_minute, "concurrent": plan.concurrent, "tokens_per_month": plan.tokens_per_month}
+
+    async def keep(connection: Connection) -> None:
+        await queries.keep_plan(connection, plan.name, *limits.values())
+        await audit.record(connection, by, "plan.keep", plan.name, now, **limits)
+
+    await db.write(keep)
+
+
+async def delete_plan(db: Database, name: str, now: datetime, by: Actor = NOBODY) -> None:
+    """Remove a plan.
+
+    Raises
+    ------
+    ValueError
+        There is none of this name, or a project has it.
+    """
+
+    async def remove(connection: Connection) -> int:
+        removed = await queries.delete_plan(connection, name)
+        if removed:
+            await audit.record(connection, by, "plan.delete", name, now)
+        return removed
+
+    try:
+        removed = await db.write(remove)
+    except ConstraintError:
+        message = f"projects have the plan {name!r}: give them another first"
+        raise ValueError(message) from None
+    if not removed:
+        message = f"there is no plan {name!r}"
+        raise ValueError(message)
+
+
+async def give_plan(db: Database, project_id: str, plan: str | None, now: datetime, by: Actor = NOBODY) -> None:
+    """Give a project a plan, or none; running servers follow within a second.
+
+    Raises
+    ------
+    ValueError
+        There is no plan of this name.
+    """
+
+    async def give(connection: Connection) -> None:
+        await queries.set_plan(connection, project_id, plan)
+        await audit.record(connection, by, "project.plan", project_id, now, plan=plan)
+
+    try:
+        await db.write(give)
+    except ConstraintError:
+        message = f"there is no plan {plan!r}"
+        raise ValueError(message) from None
+
+
 def retention_of(row: Row) -> Retention:
     """Read the columns of *row* that say how long a project's contexts live."""
     state, points, strict = row["context_state_s"], row["context_points_s"], row["context_strict"]
@@ -125,4 +208,4 @@ def retention_of(row: Row) -> Retention:
 
 
 def _project(row: Row) -> Project:
-    return Project(row["id"], row["name"], from_micros(row["created_at"]), retention_of(row))
+    return Project(row["id"], row["name"], from_micros(row["created_at"]), retention_of(row), row["plan"])
