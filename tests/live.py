@@ -62,7 +62,7 @@ class Server:
             command = [KAIKO, "serve", "--port", "0", "--workers", str(workers), "--data-dir", self.data_dir]
             self.process = subprocess.Popen(command, stdout=out, stderr=err, env=clean_environment(**(WITHOUT_LIMITS | environment)))
         self.url, self.key = self._await_start()
-        self.host, self.port = self.url.removeprefix("http://").split(":")
+        self.host, self.port = self.url.partition("://")[2].split(":")
 
     def _await_start(self):
         """Wait until it says where it listens; the process's own end or the limit ends the wait."""
@@ -71,7 +71,7 @@ class Server:
         with reader:
             url = key = None
             for line in reader.stdout:
-                url = url or ((m := re.search(r"http://[\d.]+:\d+", line)) and m[0])
+                url = url or ((m := re.search(r"https?://[\d.]+:\d+", line)) and m[0])
                 key = key or ((m := re.search(r"kaiko_live_\w+", line)) and m[0])
                 if url and (key or "Keys are there already" in line):
                     reader.kill()

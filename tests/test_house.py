@@ -70,7 +70,7 @@ def layer(name):
         return {"queries": 6, "service": 4, "evidence": 4, "conversation": 4, "habits": 5, "maths": 5, "format": 7, "schemas": 4}.get(
             last, 2 if len(parts) > 1 else 9
         )
-    return {"gate": 3, "parts": 4, "reading": 5, "engine": 6, "store": 6, "providers": 6, "errors": 7, "settings": 7}[first]
+    return {"gate": 3, "parts": 4, "reading": 5, "engine": 6, "store": 6, "providers": 6, "errors": 7, "settings": 7, "tls": 6}[first]
 
 
 def room(name):

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -30,12 +31,14 @@ from kaiko_server.gate.logs import Forward
 from kaiko_server.gate.protocol import Protocol
 from kaiko_server.gate.traffic import Traffic
 from kaiko_server.settings import Settings, SettingsError
+from kaiko_server.tls import Certificate
 
 _BACKLOG: Final = 2048
 _SWITCH_S: Final = 0.0005
 """How long one thread may keep others from running Python: while the database's writer has it, the model's threads stand still."""
 _LOOK_S: Final = 0.05
 """How often a draining server looks whether it is done."""
+_LOOK_FOR_CERTIFICATE_S: Final = 1.0
 _SOON_S: Final = 5.0
 """A worker that ends sooner after its start than this would end again; the server stops rather than spin."""
 _STARTED_WITHIN_S: Final = 60.0
@@ -58,7 +61,7 @@ def run(settings: Settings, *, ready: Ready) -> int:
     except OSError as error:
         mend = "choose another with --port or KAIKO_PORT, or stop what runs there"
         return _fail(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; {mend}")
-    url = _url(listener)
+    url = _url(listener, "http" if settings.tls_cert is None else "https")
     with listener:
         if settings.workers == 1:
             return _serve(settings, listener, partial(ready, url))
@@ -75,11 +78,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str) -> str:
     host, port = listener.getsockname()[:2]
     address = ip_address(host)
     shown = ("[::1]" if address.version == 6 else "127.0.0.1") if address.is_unspecified else f"[{host}]" if address.version == 6 else host  # noqa: PLR2004 - IP
-    return f"http://{shown}:{port}"
+    return f"{scheme}://{shown}:{port}"
 
 
 def _serve(settings: Settings, listener: socket.socket, started: Callable[[], None]) -> int:
@@ -87,6 +90,7 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
     sys.setswitchinterval(_SWITCH_S)
     try:
         app = create_app(settings)
+        certificate = None if settings.tls_cert is None or settings.tls_key is None else Certificate(settings.tls_cert, settings.tls_key)
     except SettingsError as error:
         return _fail(str(error))
     _forward_logs(app)
@@ -104,7 +108,9 @@ def _serve(settings: Settings, listener: socket.socket, started: Callable[[], No
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout_s)),
         backlog=_BACKLOG,
     )
-    server = _Server(config, app.state.traffic, settings.drain_timeout_s, started)
+    config.load()
+    config.ssl = None if certificate is None else certificate.context
+    server = _Server(config, app, certificate, settings.drain_timeout_s, started)
     try:
         server.run(sockets=[listener])
     except SystemExit:
@@ -127,9 +133,14 @@ def _refused(app: FastAPI, code: Code, request_id: str) -> None:
 class _Server(uvicorn.Server):
     """uvicorn, draining as we promise: requests in flight finish, new ones are told 503, and the exit code is 0."""
 
-    def __init__(self, config: uvicorn.Config, traffic: Traffic, drain_s: float, told: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: FastAPI, certificate: Certificate | None, drain_s: float, told: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._traffic = traffic
+        self._traffic: Traffic = app.state.traffic
+        self._log = app.state.log
+        self._certificate = certificate
+        self._looked = monotonic()
         self._drain_s = drain_s
         self._told = told
 
@@ -142,6 +153,16 @@ class _Server(uvicorn.Server):
         finally:
             for sig, handler in before.items():
                 signal.signal(sig, handler)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what uvicorn does ten times a second; now and then, look whether the certificate was renewed."""
+        if self._certificate is not None and monotonic() - self._looked > _LOOK_FOR_CERTIFICATE_S:
+            self._looked = monotonic()
+            if (told := self._certificate.renew()) == "renewed":
+                self._log.info("certificate renewed")
+            elif told is not None:
+                self._log.error("the new certificate cannot be used, the old one stays", reason=told)
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         uvicorn_log = logging.getLogger("uvicorn.error")
@@ -221,7 +242,10 @@ class _Workers:
 
 def _tell_when_ready(url: str, ready: Ready) -> None:
     """Ask until the workers answer, then tell."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is not for our own address
+    # A proxy of the environment is not for our own address, and our own certificate is for another name.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     end = monotonic() + _STARTED_WITHIN_S
     while monotonic() < end:
         if _answers(opener, f"{url}/readyz"):

@@ -24,6 +24,10 @@ class Settings:
     )
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8000, "Port to listen on; 0 takes a free one.")
+    tls_cert: Path | None = _setting(
+        None, "File of the certificate and those above it (PEM): the server speaks HTTPS itself. Read anew when it changes."
+    )
+    tls_key: Path | None = _setting(None, "File of the certificate's private key (PEM, without a password).")
     data_dir: Path = _setting(Path("var"), "Folder of the database and, in development, the pepper.")
     context_ttl_hours: float = _setting(24.0, "Hours after its last message at which the state of a context is forgotten.")
     context_points_days: float = _setting(90.0, "Days that the points of a context's trajectory are kept.")
@@ -101,11 +105,14 @@ def _parse(name: str, text: str, default: object) -> object:
         kind = {bool: "true or false", int: "a whole number"}.get(type(default), "a number")
         message = f"{name}={text!r} is not {kind}"
         raise SettingsError(message) from None
+    if name in _PATHS:
+        return Path(text)
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return Path(text) if isinstance(default, Path) else text
 
 
+_PATHS = ("KAIKO_TLS_CERT", "KAIKO_TLS_KEY")
 _MIN_PEPPER = 32
 _ABOVE_0 = (
     "context_ttl_hours",
@@ -135,6 +142,17 @@ def _checked(settings: Settings) -> Settings:
         if getattr(settings, name) not in choices:
             message = f"KAIKO_{name.upper()} must be one of {', '.join(choices)}"
             raise SettingsError(message)
+    _check_numbers(settings)
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        message = "KAIKO_TLS_CERT and KAIKO_TLS_KEY belong together: set both or neither"
+        raise SettingsError(message)
+    if settings.pepper is not None and len(settings.pepper) < _MIN_PEPPER:
+        message = f"KAIKO_PEPPER must be {_MIN_PEPPER} characters or more: `openssl rand -hex 32` makes one"
+        raise SettingsError(message)
+    return settings
+
+
+def _check_numbers(settings: Settings) -> None:
     for name in _ABOVE_0:
         if getattr(settings, name) <= 0:
             message = f"KAIKO_{name.upper()} must be above 0"
@@ -147,7 +165,3 @@ def _checked(settings: Settings) -> Settings:
         if getattr(settings, name) > most:
             message = f"KAIKO_{name.upper()} must be {most} or less"
             raise SettingsError(message)
-    if settings.pepper is not None and len(settings.pepper) < _MIN_PEPPER:
-        message = f"KAIKO_PEPPER must be {_MIN_PEPPER} characters or more: `openssl rand -hex 32` makes one"
-        raise SettingsError(message)
-    return settings

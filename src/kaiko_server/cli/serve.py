@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +17,7 @@ from kaiko_server.serve import run as run_server
 from kaiko_server.settings import Settings, load
 from kaiko_server.store.files import only_server
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
 _TRY = '{"model": "emotion-v2", "messages": [{"content": {"text": "I got the job!"}}]}'
 
 
@@ -23,10 +25,12 @@ _TRY = '{"model": "emotion-v2", "messages": [{"content": {"text": "I got the job
 @click.option("--host", help="Address to listen on. [default: KAIKO_HOST, or 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one. [default: KAIKO_PORT, or 8000]")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes, each with a model of its own. [default: KAIKO_WORKERS, or 1]")
+@click.option("--tls-cert", type=_FILE, help="Certificate (PEM) to speak HTTPS with; read anew when it changes. [default: KAIKO_TLS_CERT]")
+@click.option("--tls-key", type=_FILE, help="Its private key (PEM). [default: KAIKO_TLS_KEY]")
 @data_dir
-def command(host: str | None, port: int | None, workers: int | None, data_dir: Path | None) -> None:
+def command(**given: Any) -> None:  # noqa: ANN401 - click passes options by name
     """Run the server until it is told to stop; SIGTERM lets requests in flight finish."""
-    settings = settings_of(host=host, port=port, workers=workers, data_dir=data_dir)
+    settings = settings_of(**given)
     with _alone(settings):
         key, any_key = run(_first_key(settings))
         sys.exit(run_server(settings, ready=lambda url: _welcome(url, key, any_key=any_key, settings=settings)))
