@@ -49,6 +49,12 @@ class Code(Enum):
         "This API key is not for this route.",
         "Use a key with the scope that the message names; `kaiko keys create --scope` makes one.",
     )
+    FEATURE_RESTRICTED = Kind(
+        403,
+        "forbidden_error",
+        "This feature is not available to this project.",
+        "Leave out the feature that the message names, or ask the operator (`kaiko features list`).",
+    )
     IP_NOT_ALLOWED = Kind(
         403,
         "forbidden_error",

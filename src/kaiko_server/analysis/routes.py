@@ -57,7 +57,7 @@ async def analyse(request: Request) -> Response:
     """Read up to 100 messages and answer by role. Nothing is kept."""
     asked = await asked_of(request)
     record, parts = record_of(request.scope), parts_of(request.scope)
-    return answer(record, asked, await service.analyse(model_for(record, parts), asked, record.moment(parts.clock)))
+    return answer(record, asked, await service.analyse(model_for(record, parts), asked, record.moment(parts.clock), record.denied))
 
 
 @router.post(
@@ -86,6 +86,8 @@ async def asked_of(request: Request) -> AnalysisRequest:
     record.mark("read")
     asked = parse(body, record.moment(parts_of(request.scope).clock))
     record.mark("validate")
+    if asked.params.explain and record.caller is not None:
+        record.caller.must_have("explain")
     return asked
 
 

@@ -1,6 +1,6 @@
 """Analysis without memory: texts in, emotion items out, nothing kept."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
@@ -47,15 +47,15 @@ class Reading:
     timing: Timing
 
 
-async def analyse(model: Model, asked: AnalysisRequest, now: datetime) -> Analysis:
-    """Read every message; see :class:`~kaiko_server.engine.model.Model` for the errors."""
+async def analyse(model: Model, asked: AnalysisRequest, now: datetime, denied: Collection[str] = ()) -> Analysis:
+    """Read every message; see :class:`~kaiko_server.engine.model.Model` for the errors. Blocks that are *denied* are left out."""
     read = await read_all(model, asked)
     user = in_order(asked.messages, now, "user")
     mode = None
     if user:
         scores, item = read.scores[user[-1]], read.items[user[-1]]
         mode = conversation_mode(scores.mode, scores.concern, read.dangers[user[-1]], str(item["category"]), str(item["intensityLevel"]))
-    return answer(asked, read, now, mode, await beliefs_of(model, asked, read, now))
+    return answer(asked, read, now, mode, None if "beliefs" in denied else await beliefs_of(model, asked, read, now))
 
 
 async def beliefs_of(model: Model, asked: AnalysisRequest, read: Reading, now: datetime) -> dict[str, object] | None:

@@ -10,6 +10,7 @@ COMMANDS = {
     "keys": "Make, list, rotate and revoke API keys, and show what they used.",
     "projects": "List projects, say how long they remember, and end them.",
     "plans": "List, make and remove plans: limits that many projects share.",
+    "features": "Deny features to projects, plans or regions.",
     "contexts": "Show and erase conversations that are remembered.",
     "audit": "Show and verify what was done to keys, projects and contexts.",
     "analyze": "Read texts here, without a server.",

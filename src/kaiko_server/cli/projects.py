@@ -106,6 +106,25 @@ async def _give_plan(settings: Settings, name: str, plan: str | None) -> Project
         return await find_project(db, name)
 
 
+@command.command("region")
+@click.argument("name")
+@click.argument("region", required=False)
+@as_json
+@data_dir
+def region(name: str, region: str | None, as_json: bool, data_dir: Path | None) -> None:  # noqa: FBT001 - click passes options by name
+    """Say where a project is, in your own words; without REGION, nobody knows. `kaiko features` denies features to regions."""
+    project = run(_set_region(settings_of(data_dir=data_dir), name, region))
+    told = f"{project.name} is in {project.region}." if project.region else f"{project.name} is in no region."
+    click.echo(json.dumps(_shown(project)) if as_json else told)
+
+
+async def _set_region(settings: Settings, name: str, region: str | None) -> Project:
+    async with database(settings) as db:
+        project = await find_project(db, name)
+        await service.set_region(db, project.id, region, now(), operator())
+        return await find_project(db, name)
+
+
 @command.command("delete")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -157,6 +176,7 @@ def _shown(project: Project) -> dict[str, object]:
         "name": project.name,
         "created_at": project.created_at.isoformat(),
         "plan": project.plan,
+        "region": project.region,
         "state_hours": None if kept.state is None else kept.state / timedelta(hours=1),
         "points_days": None if kept.points is None else kept.points / timedelta(days=1),
         "strict": kept.strict,

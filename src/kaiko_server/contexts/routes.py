@@ -56,7 +56,7 @@ async def analyse(request: Request) -> Response:
     asked = await analysis.asked_of(request)
     record, parts = record_of(request.scope), parts_of(request.scope)
     now, model = record.moment(parts.clock), analysis.model_for(record, parts)
-    found = await service.analyse(parts.db, model, place, asked, now=now, lives=_lives(request), ticket=record.ticket)
+    found = await service.analyse(parts.db, model, place, asked, now=now, lives=_lives(request), ticket=record.ticket, denied=record.denied)
     record.ticket_ended = record.ticket is not None
     return analysis.answer(record, asked, found)
 
@@ -71,7 +71,8 @@ async def analyse(request: Request) -> Response:
 async def state(request: Request) -> Response:
     """Give what was last read of each role, without texts: they were not kept."""
     parts = parts_of(request.scope)
-    return json_reply(to_json(await service.state_of(parts.db, _place(request), parts.clock(), _lives(request))))
+    found = await service.state_of(parts.db, _place(request), parts.clock(), _lives(request))
+    return json_reply(to_json(service.without(found, record_of(request.scope).denied)))
 
 
 @router.get(  # the ids are taken from the path as it came, undecoded
@@ -87,7 +88,8 @@ async def message(request: Request) -> Response:
     """Give the reading of a message that was sent with this `externalId`."""
     parts = parts_of(request.scope)
     place, name = _place(request), external_id(_segments(request)[_PREFIX + 2])
-    return json_reply(to_json(await service.message_of(parts.db, place, name, parts.clock(), _lives(request))))
+    found = await service.message_of(parts.db, place, name, parts.clock(), _lives(request))
+    return json_reply(to_json(service.without(found, record_of(request.scope).denied)))
 
 
 @router.get(

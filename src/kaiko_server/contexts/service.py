@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -130,11 +130,19 @@ class _State:
 
 
 async def analyse(  # noqa: PLR0913 - the parts it works with, each by name
-    db: Database, model: Model, place: Place, asked: AnalysisRequest, *, now: datetime, lives: Lives, ticket: Ticket | None = None
+    db: Database,
+    model: Model,
+    place: Place,
+    asked: AnalysisRequest,
+    *,
+    now: datetime,
+    lives: Lives,
+    ticket: Ticket | None = None,
+    denied: Collection[str] = (),
 ) -> Analysis:
     """Read every message, keep what is to be kept, and answer; with a *ticket*, what was answered is sealed and kept with it.
 
-    Nothing is kept when anything fails.
+    Blocks that are *denied* are left out. Nothing is kept when anything fails.
 
     Raises
     ------
@@ -147,12 +155,17 @@ async def analyse(  # noqa: PLR0913 - the parts it works with, each by name
     """
     read = await analysis.read_all(model, asked)
     try:
-        held = await analysis.beliefs_of(model, asked, read, now)
-        return await db.write(_Adding(place, asked, read, held, now, lives, ticket).run)
+        held = None if "beliefs" in denied else await analysis.beliefs_of(model, asked, read, now)
+        return await db.write(_Adding(place, asked, read, held, now, lives, ticket, frozenset(denied)).run)
     except ConstraintError:
         if await has_project(db, place.project_id):
             raise
         raise ApiError(Code.INVALID_API_KEY) from None  # deleted a moment ago, and the key with it
+
+
+def without(blocks: dict[str, object], denied: Collection[str]) -> dict[str, object]:
+    """Leave out what is *denied*."""
+    return {name: block for name, block in blocks.items() if name not in denied} if denied else blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +179,7 @@ class _Adding:
     now: datetime
     lives: Lives
     ticket: Ticket | None
+    denied: frozenset[str]
 
     async def run(self, connection: Connection) -> Analysis:
         now, oldest = to_micros(self.now), self.lives.oldest(self.now)
@@ -218,7 +232,7 @@ class _Adding:
         answer = analysis.answer(self.asked, replace(self.read, items=items), self.now, spoken, self.beliefs)
         name = self.place.name.decode()
         head = {"metadata": {"context_id": name}, "context_id": name, "context_message_count": count}
-        return replace(answer, reply=answer.reply | head | blocks)
+        return replace(answer, reply=answer.reply | head | without(blocks, self.denied))
 
     async def _known(self, connection: Connection, context_id: str, message: Message, first: int) -> Row | None:
         if message.external_id is None:

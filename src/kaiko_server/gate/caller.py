@@ -50,6 +50,8 @@ async def _let_in(scope: Scope, entry: Entry) -> None:
     if entry.scope is not None and entry.scope not in caller.scopes:
         message = f"This API key is not for this route: it needs the scope `{entry.scope}`."
         raise ApiError(Code.INSUFFICIENT_SCOPE, message)
+    if entry.feature is not None:
+        caller.must_have(entry.feature)
     record.mark("auth")
 
 

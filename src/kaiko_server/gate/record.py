@@ -70,6 +70,11 @@ class Record:
             self.stages[stage] = value * 1000
         self.last = perf_counter()
 
+    @property
+    def denied(self) -> frozenset[str]:
+        """Features that the caller's project may not use."""
+        return frozenset() if self.caller is None else self.caller.denied
+
     def moment(self, clock: Callable[[], datetime]) -> datetime:
         """Give the time that the request is answered as of: now, or when it was first made."""
         return clock() if self.ticket is None else self.ticket.began_at

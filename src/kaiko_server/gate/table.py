@@ -14,6 +14,12 @@ _SCOPES = (
     ("/v2/emotions/", "analysis"),
     ("/v2/chat/", "chat"),
 )
+_FEATURES = (
+    ("/v2/emotions/batch-analysis", "batch"),
+    ("/v2/emotions/{context_id}/trajectory", "trajectory"),
+    ("/v2/emotions/{context_id}", "contexts"),
+    ("/v2/chat/", "chat"),
+)
 UNMATCHED = "(none)"
 
 
@@ -36,6 +42,11 @@ class Entry:
     def needs_key(self) -> bool:
         """Whether a request must say who makes it."""
         return self.template.startswith(_DATA)
+
+    @property
+    def feature(self) -> str | None:
+        """What its project must not be denied."""
+        return next((feature for prefix, feature in _FEATURES if self.template.startswith(prefix)), None)
 
     @property
     def stateless(self) -> bool:

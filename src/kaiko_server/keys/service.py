@@ -15,7 +15,7 @@ from kaiko_server.errors import ApiError, Code
 from kaiko_server.keys import format as key_format
 from kaiko_server.keys import queries
 from kaiko_server.keys.format import ENVIRONMENTS, Environment
-from kaiko_server.projects.service import Retention, ensure_project, retention_of
+from kaiko_server.projects.service import Retention, denied_to, ensure_project, retention_of
 from kaiko_server.settings import Settings, SettingsError
 from kaiko_server.store.counters import NO_LIMITS, Limits
 from kaiko_server.store.db import Connection, Database, Row, from_micros, to_micros
@@ -59,6 +59,20 @@ class Caller:
     limits: Limits = field(default_factory=Limits)
     addresses: tuple[Network, ...] = ()
     """Networks that it may come from; none is from anywhere."""
+    denied: frozenset[str] = frozenset()
+    """Features that its project may not use."""
+
+    def must_have(self, feature: str) -> None:
+        """Refuse what is denied.
+
+        Raises
+        ------
+        ApiError
+            ``FEATURE_RESTRICTED``.
+        """
+        if feature in self.denied:
+            message = f"The feature `{feature}` is not available to this project."
+            raise ApiError(Code.FEATURE_RESTRICTED, message)
 
     def may_come_from(self, address: str | None) -> bool:
         """Whether the key is good at this *address*; one that is not known is none of those listed."""
@@ -334,7 +348,12 @@ class Verifier:
     async def _look_up(self, digest: bytes, now: datetime, *, known: bool) -> _Seen:
         self._seen.pop(digest, None)
         wanted = digest if known else self._decoy
-        row = await self._db.read(lambda connection: queries.find_by_digest(connection, wanted))
+
+        async def find(connection: Connection) -> tuple[Row | None, frozenset[str]]:
+            row = await queries.find_by_digest(connection, wanted)
+            return row, frozenset() if row is None else await denied_to(connection, row["project_id"])
+
+        row, denied = await self._db.read(find)
         if row is None or not hmac.compare_digest(row["digest"], digest):
             raise ApiError(Code.INVALID_API_KEY)
         record = KeyRecord(**_columns(row))
@@ -352,6 +371,7 @@ class Verifier:
         caller = Caller(
             record.id, record.project_id, record.environment, record.name, retention_of(row), frozenset(record.scopes), limits,
             tuple(ip_network(network) for network in record.addresses),
+            denied,
         )  # fmt: skip
         seen = _Seen(caller, now, record.expires_at)
         self._seen[digest] = seen

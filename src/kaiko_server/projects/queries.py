@@ -2,7 +2,7 @@
 
 from kaiko_server.store.db import Connection, Row
 
-_COLUMNS = "id, name, created_at, context_state_s, context_points_s, context_strict, plan"
+_COLUMNS = "id, name, created_at, context_state_s, context_points_s, context_strict, plan, region"
 
 
 async def insert(connection: Connection, *, project_id: str, name: str, created_at: int) -> None:
@@ -39,6 +39,37 @@ async def set_retention(connection: Connection, project_id: str, state_s: int | 
 
 async def set_plan(connection: Connection, project_id: str, plan: str | None) -> None:
     await connection.execute("UPDATE projects SET plan = $2 WHERE id = $1", project_id, plan)
+
+
+async def set_region(connection: Connection, project_id: str, region: str | None) -> None:
+    await connection.execute("UPDATE projects SET region = $2 WHERE id = $1", project_id, region)
+
+
+async def deny(connection: Connection, kind: str, name: str, feature: str) -> int:
+    return await connection.execute(
+        "INSERT INTO restrictions (kind, name, feature) VALUES ($1, $2, $3) ON CONFLICT (kind, name, feature) DO NOTHING",
+        kind,
+        name,
+        feature,
+    )
+
+
+async def allow(connection: Connection, kind: str, name: str, feature: str) -> int:
+    return await connection.execute("DELETE FROM restrictions WHERE kind = $1 AND name = $2 AND feature = $3", kind, name, feature)
+
+
+async def list_restrictions(connection: Connection) -> list[Row]:
+    return await connection.fetch("SELECT kind, name, feature FROM restrictions ORDER BY kind, name, feature")
+
+
+async def denied_to(connection: Connection, project_id: str) -> list[Row]:
+    """Give the features that are denied to a project, by itself, by its plan or by its region."""
+    return await connection.fetch(
+        "SELECT DISTINCT restrictions.feature FROM projects JOIN restrictions ON (kind = 'project' AND restrictions.name = projects.name) "
+        "OR (kind = 'plan' AND restrictions.name = projects.plan) OR (kind = 'region' AND restrictions.name = projects.region) "
+        "WHERE projects.id = $1",
+        project_id,
+    )
 
 
 async def list_plans(connection: Connection) -> list[Row]:

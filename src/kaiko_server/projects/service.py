@@ -45,6 +45,8 @@ class Project:
     retention: Retention
     plan: str | None
     """The name of its plan, if it has one."""
+    region: str | None
+    """Where it is, in the operator's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,60 @@ async def delete(db: Database, project_id: str, now: datetime, by: Actor = NOBOD
         await audit.record(connection, by, "project.delete", project_id, now)
 
     await db.write(remove)
+
+
+FEATURES = ("batch", "contexts", "chat", "explain", "trajectory", "growth", "patterns", "beliefs")
+"""What can be denied. The first four are asked for and refused; the others are blocks of a reply, which are left out."""
+KINDS = ("project", "plan", "region")
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """A feature that is denied to a project, to those of a plan, or to those in a region."""
+
+    kind: str
+    name: str
+    feature: str
+
+
+async def restrict(db: Database, restriction: Restriction, now: datetime, by: Actor = NOBODY, *, allow: bool = False) -> None:
+    """Deny a feature, or *allow* it again; running servers follow within a second. Doing it again changes nothing.
+
+    Raises
+    ------
+    ValueError
+        There is no such feature or kind, or the name is blank or holds control characters.
+    """
+    kind, name, feature = restriction.kind, restriction.name, restriction.feature
+    if feature not in FEATURES or kind not in KINDS or not name.strip() or not name.isprintable() or len(name) > MAX_NAME:
+        message = f"a feature is one of {', '.join(FEATURES)}, and is denied to a project, a plan or a region"
+        raise ValueError(message)
+
+    async def change(connection: Connection) -> None:
+        if await (queries.allow if allow else queries.deny)(connection, kind, name, feature):
+            action = "feature.allow" if allow else "feature.deny"
+            await audit.record(connection, by, action, name, now, kind=kind, feature=feature)
+
+    await db.write(change)
+
+
+async def list_restrictions(db: Database) -> list[Restriction]:
+    return [Restriction(row["kind"], row["name"], row["feature"]) for row in await db.read(queries.list_restrictions)]
+
+
+async def denied_to(connection: Connection, project_id: str) -> frozenset[str]:
+    """Give what a project may not use."""
+    return frozenset(row["feature"] for row in await queries.denied_to(connection, project_id))
+
+
+async def set_region(db: Database, project_id: str, region: str | None, now: datetime, by: Actor = NOBODY) -> None:
+    """Say where a project is; None when nobody knows."""
+
+    async def change(connection: Connection) -> None:
+        await queries.set_region(connection, project_id, region)
+        await audit.record(connection, by, "project.region", project_id, now, region=region)
+
+    await db.write(change)
 
 
 async def list_plans(db: Database) -> list[Plan]:
@@ -208,4 +264,4 @@ def retention_of(row: Row) -> Retention:
 
 
 def _project(row: Row) -> Project:
-    return Project(row["id"], row["name"], from_micros(row["created_at"]), retention_of(row), row["plan"])
+    return Project(row["id"], row["name"], from_micros(row["created_at"]), retention_of(row), row["plan"], row["region"])
