@@ -53,7 +53,7 @@ def test_a_reply_is_as_described(server):
     item = server.analyse("hello")["emotions"]["user"]
     described = document["components"]["schemas"]["EmotionItem"]
     assert set(described["required"]) == set(item)
-    assert set(described["properties"]) - set(item) == {"safety", "evidence"}
+    assert set(described["properties"]) - set(item) == {"safety", "evidence", "piiDetected"}
 
 
 def test_the_written_reference_is_current():

@@ -57,7 +57,7 @@ async def analyse(request: Request) -> Response:
     """Read up to 100 messages and answer by role. Nothing is kept."""
     asked = await asked_of(request)
     record, parts = record_of(request.scope), parts_of(request.scope)
-    return answer(record, asked, await service.analyse(model_for(record, parts), asked, record.moment(parts.clock), record.denied))
+    return answer(record, asked, await service.analyse(model_for(record, parts), asked, record.moment(parts.clock), policy_of(record)))
 
 
 @router.post(
@@ -71,7 +71,12 @@ async def analyse_batch(request: Request) -> Response:
     """Read each message by itself and answer in the order of the request. Nothing is kept."""
     asked = await asked_of(request)
     record = record_of(request.scope)
-    return answer(record, asked, await service.analyse_batch(model_for(record, parts_of(request.scope)), asked))
+    return answer(record, asked, await service.analyse_batch(model_for(record, parts_of(request.scope)), asked, policy_of(record)))
+
+
+def policy_of(record: Record) -> service.Policy:
+    """Give what the caller's project wants of its readings."""
+    return service.FREE if record.caller is None else service.Policy(record.caller.denied, record.caller.pii)
 
 
 def model_for(record: Record, parts: Parts) -> Model:

@@ -284,6 +284,11 @@ _ITEM: Final[dict[str, Any]] = {
 }
 _PLACE: Final[dict[str, Any]] = {"start": _COUNT, "end": _COUNT}
 _SOMETIMES: Final[dict[str, Any]] = {
+    "piiDetected": {
+        "type": "object",
+        "description": "Personal data in the text, by kind, where the project has it reported or masked; absent when there is none.",
+        "additionalProperties": {"type": "integer", "minimum": 1},
+    },
     "safety": _block(kind={"type": "string", "enum": list(DANGERS)}, evidence={"type": "array", "items": _block(**_PLACE)})
     | {"description": "In a crisis alone: the kind of danger and the sentences that tell it, in code points of `text`."},
     "evidence": {

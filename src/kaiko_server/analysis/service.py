@@ -1,15 +1,17 @@
 """Analysis without memory: texts in, emotion items out, nothing kept."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
+from typing import Final
 
 from kaiko_server.analysis.evidence import explain
 from kaiko_server.analysis.schemas import ROLES, AnalysisRequest, Message
 from kaiko_server.engine.model import NAME, Model, Scores, Timing
 from kaiko_server.engine.text import detect_language
 from kaiko_server.engine.words import Span, sentence_spans
+from kaiko_server.reading import pii
 from kaiko_server.reading.beliefs import beliefs, may_hold_beliefs
 from kaiko_server.reading.item import emotion_item
 from kaiko_server.reading.mode import conversation_mode
@@ -39,6 +41,8 @@ class Analysis:
 class Reading:
     """Every message of a request, read."""
 
+    texts: list[str]
+    """As the model read them."""
     scores: list[Scores]
     items: list[dict[str, object]]
     dangers: list[str | None]
@@ -47,21 +51,42 @@ class Reading:
     timing: Timing
 
 
-async def analyse(model: Model, asked: AnalysisRequest, now: datetime, denied: Collection[str] = ()) -> Analysis:
-    """Read every message; see :class:`~kaiko_server.engine.model.Model` for the errors. Blocks that are *denied* are left out."""
-    read = await read_all(model, asked)
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a project wants of its readings.
+
+    Attributes
+    ----------
+    denied
+        Blocks that are left out.
+    pii
+        What is done with personal data: ``off``, ``report``, or ``mask`` before the model reads it.
+    """
+
+    denied: frozenset[str] = frozenset()
+    pii: str = "off"
+
+
+FREE: Final = Policy()
+
+
+async def analyse(model: Model, asked: AnalysisRequest, now: datetime, policy: Policy = FREE) -> Analysis:
+    """Read every message; see :class:`~kaiko_server.engine.model.Model` for the errors."""
+    read = await read_all(model, asked, policy)
     user = in_order(asked.messages, now, "user")
     mode = None
     if user:
         scores, item = read.scores[user[-1]], read.items[user[-1]]
         mode = conversation_mode(scores.mode, scores.concern, read.dangers[user[-1]], str(item["category"]), str(item["intensityLevel"]))
-    return answer(asked, read, now, mode, None if "beliefs" in denied else await beliefs_of(model, asked, read, now))
+    return answer(asked, read, now, mode, await beliefs_of(model, asked, read, now, policy))
 
 
-async def beliefs_of(model: Model, asked: AnalysisRequest, read: Reading, now: datetime) -> dict[str, object] | None:
-    """Give the block ``beliefs`` of the latest user message; None where there are none."""
+async def beliefs_of(model: Model, asked: AnalysisRequest, read: Reading, now: datetime, policy: Policy) -> dict[str, object] | None:
+    """Give the block ``beliefs`` of the latest user message; None where there are none, or where they are denied."""
     user = in_order(asked.messages, now, "user")
-    return await _beliefs(model, asked.messages[user[-1]].content.text, read.scores[user[-1]]) if user else None
+    if not user or "beliefs" in policy.denied:
+        return None
+    return await _beliefs(model, read.texts[user[-1]], read.scores[user[-1]])
 
 
 def answer(
@@ -88,21 +113,23 @@ def answer(
     return _finished(reply, asked, read)
 
 
-async def analyse_batch(model: Model, asked: AnalysisRequest) -> Analysis:
+async def analyse_batch(model: Model, asked: AnalysisRequest, policy: Policy = FREE) -> Analysis:
     """Read every message, each by itself, and give the items in the order of the request."""
-    read = await read_all(model, asked)
+    read = await read_all(model, asked, policy)
     return _finished({"object": "emotions.batch_analysis", "model": NAME, "emotions": read.items}, asked, read)
 
 
-async def read_all(model: Model, asked: AnalysisRequest) -> Reading:
+async def read_all(model: Model, asked: AnalysisRequest, policy: Policy) -> Reading:
     """Read every message by itself; see :class:`~kaiko_server.engine.model.Model` for the errors."""
     texts = [message.content.text for message in asked.messages]
+    personal = [pii.find(text) for text in texts] if policy.pii != "off" else None
+    if personal is not None and policy.pii == "mask":
+        texts = [pii.mask(text, found) for text, found in zip(texts, personal, strict=True)]
     scores, timing = await model.predict_timed(texts)
     dangers = [danger_of(score, model.thresholds.crisis) for score in scores]
     languages = [detect_language(text) for text in texts]
     items, began = [], perf_counter()
-    for message, score, language, danger in zip(asked.messages, scores, languages, dangers, strict=True):
-        text = message.content.text
+    for index, (message, text, score, language, danger) in enumerate(zip(asked.messages, texts, scores, languages, dangers, strict=True)):
         item = emotion_item(
             score,
             text=text,
@@ -116,9 +143,11 @@ async def read_all(model: Model, asked: AnalysisRequest) -> Reading:
         )
         if asked.params.explain:
             item["evidence"] = await explain(model, text, score)
+        if personal is not None and personal[index]:
+            item["piiDetected"] = pii.count(personal[index])
         items.append(item)
     timing = Timing(timing.queue_s, timing.inference_s + perf_counter() - began)
-    return Reading(scores, items, dangers, all(language.supported for language in languages), timing)
+    return Reading(texts, scores, items, dangers, all(language.supported for language in languages), timing)
 
 
 async def _danger(model: Model, text: str, scores: Scores) -> Sequence[Span]:

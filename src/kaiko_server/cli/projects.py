@@ -106,6 +106,27 @@ async def _give_plan(settings: Settings, name: str, plan: str | None) -> Project
         return await find_project(db, name)
 
 
+@command.command("pii")
+@click.argument("name")
+@click.argument("what", type=click.Choice(service.PII))
+@as_json
+@data_dir
+def pii(name: str, what: str, as_json: bool, data_dir: Path | None) -> None:  # noqa: FBT001 - click passes options by name
+    """Say what is done with e-mail addresses, phone, card and bank numbers and the like in a project's texts.
+
+    off: nothing. report: each item says which kinds there are, and how many. mask: the same, and the model reads their kinds instead.
+    """
+    project = run(_set_pii(settings_of(data_dir=data_dir), name, what))
+    click.echo(json.dumps(_shown(project)) if as_json else f"{project.name}: personal data, {project.pii}.")
+
+
+async def _set_pii(settings: Settings, name: str, what: str) -> Project:
+    async with database(settings) as db:
+        project = await find_project(db, name)
+        await service.set_pii(db, project.id, what, now(), operator())
+        return await find_project(db, name)
+
+
 @command.command("region")
 @click.argument("name")
 @click.argument("region", required=False)
@@ -177,6 +198,7 @@ def _shown(project: Project) -> dict[str, object]:
         "created_at": project.created_at.isoformat(),
         "plan": project.plan,
         "region": project.region,
+        "pii": project.pii,
         "state_hours": None if kept.state is None else kept.state / timedelta(hours=1),
         "points_days": None if kept.points is None else kept.points / timedelta(days=1),
         "strict": kept.strict,

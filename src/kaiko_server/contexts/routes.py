@@ -56,7 +56,9 @@ async def analyse(request: Request) -> Response:
     asked = await analysis.asked_of(request)
     record, parts = record_of(request.scope), parts_of(request.scope)
     now, model = record.moment(parts.clock), analysis.model_for(record, parts)
-    found = await service.analyse(parts.db, model, place, asked, now=now, lives=_lives(request), ticket=record.ticket, denied=record.denied)
+    found = await service.analyse(
+        parts.db, model, place, asked, now=now, lives=_lives(request), ticket=record.ticket, policy=analysis.policy_of(record)
+    )
     record.ticket_ended = record.ticket is not None
     return analysis.answer(record, asked, found)
 

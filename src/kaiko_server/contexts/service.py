@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 
 from kaiko_server.analysis import service as analysis
 from kaiko_server.analysis.schemas import AnalysisRequest, Message
-from kaiko_server.analysis.service import Analysis, Reading
+from kaiko_server.analysis.service import FREE, Analysis, Policy, Reading
 from kaiko_server.audit import service as audit
 from kaiko_server.audit.service import NOBODY, Actor
 from kaiko_server.contexts import queries
@@ -138,11 +138,11 @@ async def analyse(  # noqa: PLR0913 - the parts it works with, each by name
     now: datetime,
     lives: Lives,
     ticket: Ticket | None = None,
-    denied: Collection[str] = (),
+    policy: Policy = FREE,
 ) -> Analysis:
     """Read every message, keep what is to be kept, and answer; with a *ticket*, what was answered is sealed and kept with it.
 
-    Blocks that are *denied* are left out. Nothing is kept when anything fails.
+    Nothing is kept when anything fails.
 
     Raises
     ------
@@ -153,10 +153,10 @@ async def analyse(  # noqa: PLR0913 - the parts it works with, each by name
     StoreError
         The database cannot answer.
     """
-    read = await analysis.read_all(model, asked)
+    read = await analysis.read_all(model, asked, policy)
     try:
-        held = None if "beliefs" in denied else await analysis.beliefs_of(model, asked, read, now)
-        return await db.write(_Adding(place, asked, read, held, now, lives, ticket, frozenset(denied)).run)
+        held = await analysis.beliefs_of(model, asked, read, now, policy)
+        return await db.write(_Adding(place, asked, read, held, now, lives, ticket, policy.denied).run)
     except ConstraintError:
         if await has_project(db, place.project_id):
             raise

@@ -4,7 +4,8 @@ from kaiko_server.store.db import Connection, Row
 
 _SELECT = """
 SELECT keys.id, keys.project_id, projects.name AS project, keys.environment, keys.name, keys.hint, keys.digest,
-       keys.created_at, keys.expires_at, keys.revoked_at, keys.last_used_at, keys.scopes, keys.addresses, keys.successor, projects.plan,
+       keys.created_at, keys.expires_at, keys.revoked_at, keys.last_used_at, keys.scopes, keys.addresses, keys.successor,
+       projects.plan, projects.pii,
        keys.per_minute AS own_per_minute, keys.concurrent AS own_concurrent, keys.tokens_per_month AS own_tokens_per_month,
        COALESCE(keys.per_minute, plans.per_minute) AS per_minute, COALESCE(keys.concurrent, plans.concurrent) AS concurrent,
        COALESCE(keys.tokens_per_month, plans.tokens_per_month) AS tokens_per_month,

@@ -61,6 +61,8 @@ class Caller:
     """Networks that it may come from; none is from anywhere."""
     denied: frozenset[str] = frozenset()
     """Features that its project may not use."""
+    pii: str = "off"
+    """What is done with personal data in its texts: ``off``, ``report`` or ``mask``."""
 
     def must_have(self, feature: str) -> None:
         """Refuse what is denied.
@@ -372,6 +374,7 @@ class Verifier:
             record.id, record.project_id, record.environment, record.name, retention_of(row), frozenset(record.scopes), limits,
             tuple(ip_network(network) for network in record.addresses),
             denied,
+            row["pii"],
         )  # fmt: skip
         seen = _Seen(caller, now, record.expires_at)
         self._seen[digest] = seen

@@ -2,7 +2,7 @@
 
 from kaiko_server.store.db import Connection, Row
 
-_COLUMNS = "id, name, created_at, context_state_s, context_points_s, context_strict, plan, region"
+_COLUMNS = "id, name, created_at, context_state_s, context_points_s, context_strict, plan, region, pii"
 
 
 async def insert(connection: Connection, *, project_id: str, name: str, created_at: int) -> None:
@@ -43,6 +43,10 @@ async def set_plan(connection: Connection, project_id: str, plan: str | None) ->
 
 async def set_region(connection: Connection, project_id: str, region: str | None) -> None:
     await connection.execute("UPDATE projects SET region = $2 WHERE id = $1", project_id, region)
+
+
+async def set_pii(connection: Connection, project_id: str, pii: str) -> None:
+    await connection.execute("UPDATE projects SET pii = $2 WHERE id = $1", project_id, pii)
 
 
 async def deny(connection: Connection, kind: str, name: str, feature: str) -> int:

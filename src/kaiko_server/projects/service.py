@@ -47,6 +47,8 @@ class Project:
     """The name of its plan, if it has one."""
     region: str | None
     """Where it is, in the operator's words."""
+    pii: str
+    """What is done with personal data in texts; one of ``PII``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,29 @@ async def set_region(db: Database, project_id: str, region: str | None, now: dat
     await db.write(change)
 
 
+PII = ("off", "report", "mask")
+"""Nothing; the kinds and how many; the same, and the model reads the names of the kinds in place of the data."""
+
+
+async def set_pii(db: Database, project_id: str, pii: str, now: datetime, by: Actor = NOBODY) -> None:
+    """Say what is done with personal data in a project's texts; running servers follow within a second.
+
+    Raises
+    ------
+    ValueError
+        It is none of ``PII``.
+    """
+    if pii not in PII:
+        message = f"what is done with personal data is one of {', '.join(PII)}"
+        raise ValueError(message)
+
+    async def change(connection: Connection) -> None:
+        await queries.set_pii(connection, project_id, pii)
+        await audit.record(connection, by, "project.pii", project_id, now, pii=pii)
+
+    await db.write(change)
+
+
 async def list_plans(db: Database) -> list[Plan]:
     """Give all plans, by name."""
     names = ("name", "per_minute", "concurrent", "tokens_per_month")
@@ -264,4 +289,4 @@ def retention_of(row: Row) -> Retention:
 
 
 def _project(row: Row) -> Project:
-    return Project(row["id"], row["name"], from_micros(row["created_at"]), retention_of(row), row["plan"], row["region"])
+    return Project(row["id"], row["name"], from_micros(row["created_at"]), retention_of(row), row["plan"], row["region"], row["pii"])
