@@ -8,18 +8,21 @@ from pathlib import Path
 import schemathesis
 
 from kaiko_server import reference
+from tests.live import kaiko
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_schemathesis_finds_no_fault(server, tmp_path):
     """All checks of schemathesis, good data and bad, on every operation of the served document: no failure."""
+    scopes = [word for scope in ("analysis", "contexts", "chat", "admin") for word in ("--scope", scope)]
+    key = json.loads(kaiko("keys", "create", *scopes, "--json", data_dir=server.data_dir).stdout)["key"]
     config = tmp_path / "schemathesis.toml"
     config.write_text(f'hooks = "{ROOT / "tests" / "fuzzing.py"}"\n[generation]\nmax-examples = 40\n', encoding="utf-8")
     found = subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"), "--config-file", config, "run", f"{server.url}/openapi.json",
-            "--header", f"x-api-key: {server.key}", "--checks", "all", "--seed", "1", "--workers", "1", "--no-color",
+            "--header", f"x-api-key: {key}", "--checks", "all", "--seed", "1", "--workers", "1", "--no-color",
             "--phases", "examples,coverage,fuzzing",
         ],
         capture_output=True, text=True, timeout=300, cwd=tmp_path, check=False,
@@ -37,12 +40,15 @@ def test_every_route_is_described(server):
         ("POST", "/v2/emotions/{context_id}/analysis"), ("GET", "/v2/emotions/{context_id}"), ("DELETE", "/v2/emotions/{context_id}"),
         ("GET", "/v2/emotions/{context_id}/message/{external_id}"), ("GET", "/v2/emotions/{context_id}/export"),
         ("GET", "/v2/emotions/{context_id}/trajectory"),
+        ("POST", "/admin/v1/keys"), ("GET", "/admin/v1/keys"), ("GET", "/admin/v1/keys/{key_id}"), ("DELETE", "/admin/v1/keys/{key_id}"),
+        ("POST", "/admin/v1/keys/{key_id}/rotate"),
         ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"),
     }  # fmt: skip
     for path, entry in document["paths"].items():
-        for method, operation in entry.items():
-            assert {"204" if method == "delete" else "200", "405", "500", "503"} <= set(operation["responses"])
-            if path.startswith("/v2"):
+        for operation in entry.values():
+            assert {"405", "500", "503"} <= set(operation["responses"])
+            assert {"200", "201", "204"} & set(operation["responses"])
+            if path.startswith(("/v2", "/admin")):
                 assert {"401", "403"} <= set(operation["responses"])
                 assert operation["security"] == [{"apiKey": []}, {"bearer": []}]
 

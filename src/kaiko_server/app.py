@@ -33,6 +33,7 @@ from kaiko_server.gate.transport import Transport, networks
 from kaiko_server.health import docs, sunset
 from kaiko_server.health import routes as health
 from kaiko_server.idempotency import service as idempotency
+from kaiko_server.keys import routes as keys
 from kaiko_server.keys.service import Verifier, load_pepper
 from kaiko_server.models import routes as models
 from kaiko_server.parts import Parts
@@ -48,6 +49,8 @@ _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": Fa
 """FastAPI would record paths and the messages of exceptions, which can hold a client's words; metrics and logs are the gate's."""
 
 
+_FEATURES = (analysis, contexts, models, keys, health)
+"""Whose routes there are, in the order of the document."""
 _METER_EVERY_S = 1.0
 _SWEEP_EVERY_S = 60.0
 """What has expired cannot be read any more in any case."""
@@ -66,14 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         A setting cannot be understood.
     """
     # Not include_router(): its routers are matched lazily, and the gate needs the list of what there is.
-    routes = [
-        *analysis.router.routes,
-        *contexts.router.routes,
-        *models.router.routes,
-        *health.router.routes,
-        *docs.router.routes,
-        *sunset.ROUTES,
-    ]
+    routes = [*(route for feature in _FEATURES for route in feature.router.routes), *docs.router.routes, *sunset.ROUTES]
     table = RouteTable(routes)
     traffic, metrics, log = Traffic(), Metrics(), logs.make_logger(settings)
     app = FastAPI(
@@ -97,9 +93,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.extend(routes)
     app.state.settings, app.state.traffic, app.state.metrics, app.state.log = settings, traffic, metrics, log
     app.state.failure = None
-    document = openapi.document(
-        app.title, app.version, routes, analysis.SCHEMAS | contexts.SCHEMAS | trajectory_schemas.SCHEMAS | models.SCHEMAS | health.SCHEMAS
-    )
+    schemas = {name: schema for feature in _FEATURES for name, schema in feature.SCHEMAS.items()}
+    document = openapi.document(app.title, app.version, routes, schemas | trajectory_schemas.SCHEMAS)
     app.openapi = lambda: document  # type: ignore[method-assign]
     return app
 
@@ -125,14 +120,14 @@ async def _open(app: FastAPI, stack: AsyncExitStack) -> None:
     model.start()
     stack.push_async_callback(model.close)
     usual = Limits(settings.requests_per_minute, settings.concurrent_requests, settings.tokens_per_month)
-    keys = Verifier(db, load_pepper(settings), _now, usual=usual)
+    verifier = Verifier(db, load_pepper(settings), _now, usual=usual)
     counters = _counters(app)
     stack.push_async_callback(counters.close)
     meter = Meter(db, _now)
     stack.push_async_callback(_write_down, meter, app.state.log)
     metering = asyncio.create_task(_meter(meter, app.state.log))
     stack.push_async_callback(_stop, metering)
-    app.state.parts = Parts(settings=settings, db=db, model=model, keys=keys, counters=counters, meter=meter, clock=_now)
+    app.state.parts = Parts(settings=settings, db=db, model=model, keys=verifier, counters=counters, meter=meter, clock=_now)
     sweeping = asyncio.create_task(_sweep(db, app.state.log, settings))
     stack.push_async_callback(_stop, sweeping)
     traffic: Traffic = app.state.traffic

@@ -75,6 +75,7 @@ class Code(Enum):
         "There is no such message in this context.",
         "Only messages sent with an `externalId` can be asked for, and only while the context's state lives.",
     )
+    KEY_NOT_FOUND = Kind(404, "not_found_error", "There is no such key.", "`GET /admin/v1/keys` lists the keys with their ids.")
     METHOD_NOT_ALLOWED = Kind(
         405, "invalid_request_error", "This route does not take this method.", "See the `Allow` header for the methods that it takes."
     )
@@ -83,6 +84,12 @@ class Code(Enum):
         "conflict_error",
         "This external id was used in this context for other content.",
         "Give every message an id of its own; send a message again only as it was. Nothing of the request was kept.",
+    )
+    KEY_NOT_ROTATED = Kind(
+        409,
+        "conflict_error",
+        "This key cannot be rotated.",
+        "One that was revoked, has expired or was rotated before has no further successor: make a new key.",
     )
     IDEMPOTENCY_IN_PROGRESS = Kind(
         409,

@@ -52,6 +52,7 @@ class Settings:
     tokens_per_month: int = _setting(
         0, "Tokens that a key may use in a calendar month (UTC), unless key or plan say otherwise; 0 is no limit."
     )
+    admin_requests_per_minute: int = _setting(60, "Requests under /admin that a key may make in any 60 seconds; 0 is no limit.")
     failed_keys_per_minute: int = _setting(
         30, "Requests without a good key that one address is told 401 or 403 in any 60 seconds; more are told 429. 0 is no limit."
     )
@@ -127,7 +128,7 @@ _ABOVE_0 = (
 )
 _AT_MOST = {"context_ttl_hours": 876_000, "context_points_days": 36_500}
 """A hundred years."""
-_FROM_0 = ("requests_per_minute", "concurrent_requests", "tokens_per_month", "failed_keys_per_minute")
+_FROM_0 = ("requests_per_minute", "concurrent_requests", "tokens_per_month", "admin_requests_per_minute", "failed_keys_per_minute")
 _CHOICES = {
     "environment": ("development", "production"),
     "log_level": ("debug", "info", "warning", "error"),

@@ -97,6 +97,11 @@ def ok(
     return {200: {"description": description, "content": {media_type: content}, "headers": _REQUEST_ID | _TIMING | _REPLAYED}}
 
 
+def made(description: str, schema: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """Give the entry of a 201 for a route's ``responses``."""
+    return {201: ok(description, schema)[200]}
+
+
 def gone(description: str) -> dict[int | str, dict[str, Any]]:
     """Give the entry of a 204 for a route's ``responses``."""
     return {204: {"description": description, "headers": _REQUEST_ID | _TIMING}}

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from kaiko_server.engine.model import ModelOverloadedError, ModelUnavailableError
 from kaiko_server.errors import ApiError, Code
+from kaiko_server.keys.service import KeyNotFoundError
 from kaiko_server.store.counters import CountersError
 from kaiko_server.store.db import UnavailableError
 
@@ -18,6 +19,8 @@ def known(error: Exception) -> ApiError | None:
     """Give the catalogue's entry for *error*, or None when it is no error that we expect."""
     if isinstance(error, ApiError):
         return error
+    if isinstance(error, KeyNotFoundError):
+        return ApiError(Code.KEY_NOT_FOUND)
     if isinstance(error, ModelOverloadedError):
         return ApiError(Code.OVERLOADED)
     if isinstance(error, ModelUnavailableError):

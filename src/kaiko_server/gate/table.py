@@ -9,7 +9,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Scope
 
 _DATA = "/v2/"
+ADMIN = "/admin/"
+"""How routes begin that are for who administers the server."""
 _SCOPES = (
+    (ADMIN, "admin"),
     ("/v2/emotions/{context_id}", "contexts"),
     ("/v2/emotions/", "analysis"),
     ("/v2/chat/", "chat"),
@@ -41,7 +44,7 @@ class Entry:
     @property
     def needs_key(self) -> bool:
         """Whether a request must say who makes it."""
-        return self.template.startswith(_DATA)
+        return self.template.startswith((_DATA, ADMIN))
 
     @property
     def feature(self) -> str | None:

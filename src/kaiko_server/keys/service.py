@@ -3,7 +3,7 @@
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -150,6 +150,10 @@ class CreatedKey(KeyRecord):
     key: str = field(repr=False)
 
 
+Finish = Callable[[Connection, CreatedKey], Awaitable[None]]
+"""What is to be done in the transaction that makes a key."""
+
+
 async def create_key(  # noqa: PLR0913 - what a key is made of
     db: Database,
     pepper: bytes,
@@ -160,8 +164,9 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
     clock: Callable[[], datetime],
     terms: Terms = USUAL_TERMS,
     by: Actor = NOBODY,
+    finish: Finish | None = None,
 ) -> CreatedKey:
-    """Make a key for the project of this name, which is made too if there is none.
+    """Make a key for the project of this name, which is made too if there is none; *finish* is done in the same transaction.
 
     Raises
     ------
@@ -175,7 +180,7 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
     key = key_format.make_key(kind)
     key_id = f"key_{secrets.token_hex(8)}"
 
-    async def insert(connection: Connection) -> Row | None:
+    async def insert(connection: Connection) -> CreatedKey:
         await queries.insert(
             connection,
             key_id=key_id,
@@ -193,11 +198,38 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
             tokens_per_month=terms.tokens_per_month,
         )
         await audit.record(connection, by, "key.create", key_id, now, name=name, project=project, environment=kind, scopes=terms.scopes)
-        return await queries.find(connection, key_id)
+        return await _finished(connection, key_id, key, finish)
 
-    row = await db.write(insert)
+    return await db.write(insert)
+
+
+async def _finished(connection: Connection, key_id: str, key: str, finish: Finish | None) -> CreatedKey:
+    """Give a key that was just inserted, when what belongs to it is done."""
+    row = await queries.find(connection, key_id)
     assert row is not None  # just inserted
-    return CreatedKey(key=key, **_columns(row))
+    made = CreatedKey(key=key, **_columns(row))
+    if finish is not None:
+        await finish(connection, made)
+    return made
+
+
+async def find_key(db: Database, key_id: str) -> KeyRecord:
+    """Give a key.
+
+    Raises
+    ------
+    KeyNotFoundError
+        There is no key with this id.
+    """
+    return KeyRecord(**_columns(await db.read(lambda connection: _found(connection, key_id))))
+
+
+async def _found(connection: Connection, key_id: str) -> Row:
+    row = await queries.find(connection, key_id)
+    if row is None:
+        message = f"there is no key {key_id!r}"
+        raise KeyNotFoundError(message)
+    return row
 
 
 async def list_keys(db: Database, project: str | None = None) -> list[KeyRecord]:
@@ -218,16 +250,12 @@ async def revoke_key(db: Database, key_id: str, clock: Callable[[], datetime], b
     """
     now = clock()
 
-    async def revoke(connection: Connection) -> Row | None:
+    async def revoke(connection: Connection) -> Row:
         if await queries.revoke(connection, key_id, to_micros(now)):
             await audit.record(connection, by, "key.revoke", key_id, now)
-        return await queries.find(connection, key_id)
+        return await _found(connection, key_id)
 
-    row = await db.write(revoke)
-    if row is None:
-        message = f"there is no key {key_id!r}"
-        raise KeyNotFoundError(message)
-    return KeyRecord(**_columns(row))
+    return KeyRecord(**_columns(await db.write(revoke)))
 
 
 class RotationError(ValueError):
@@ -235,9 +263,18 @@ class RotationError(ValueError):
 
 
 async def rotate_key(  # noqa: PLR0913 - a key and how it is followed
-    db: Database, pepper: bytes, key_id: str, *, overlap: timedelta, clock: Callable[[], datetime], by: Actor = NOBODY
+    db: Database,
+    pepper: bytes,
+    key_id: str,
+    *,
+    overlap: timedelta,
+    clock: Callable[[], datetime],
+    by: Actor = NOBODY,
+    finish: Finish | None = None,
 ) -> CreatedKey:
     """Make a key that follows another: for the same, with the same limits and the same expiry. The old one works on for the *overlap*.
+
+    *finish* is done in the same transaction.
 
     Raises
     ------
@@ -252,10 +289,7 @@ async def rotate_key(  # noqa: PLR0913 - a key and how it is followed
     now, new_id = clock(), f"key_{secrets.token_hex(8)}"
 
     async def rotate(connection: Connection) -> CreatedKey:
-        row = await queries.find(connection, key_id)
-        if row is None:
-            message = f"there is no key {key_id!r}"
-            raise KeyNotFoundError(message)
+        row = await _found(connection, key_id)
         old = KeyRecord(**_columns(row))
         if old.status(now) != "active":
             message = f"{key_id} is {old.status(now)}: make a new key"
@@ -274,9 +308,7 @@ async def rotate_key(  # noqa: PLR0913 - a key and how it is followed
             message = f"{key_id} was rotated before: {old.successor} follows it"
             raise RotationError(message)
         await audit.record(connection, by, "key.rotate", key_id, now, successor=new_id, overlap_s=round(overlap.total_seconds()))
-        fresh = await queries.find(connection, new_id)
-        assert fresh is not None  # just inserted
-        return CreatedKey(key=key, **_columns(fresh))
+        return await _finished(connection, new_id, key, finish)
 
     return await db.write(rotate)
 
@@ -323,6 +355,11 @@ class Verifier:
         self._remembered = remembered
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
         self._decoy = secrets.token_bytes(32)
+
+    @property
+    def pepper(self) -> bytes:
+        """What new keys are to be hashed with."""
+        return self._pepper
 
     async def verify(self, presented: str, address: str | None = None) -> Caller:
         """Give the caller whose key this is; a request without a key presents ``""``. *address* is where it comes from, if that is known.
