@@ -190,7 +190,16 @@ def test_doctor_finds_nothing_wrong_beside_a_server(server):
     assert found.returncode == 0, findings
     assert findings["database"]["found"].endswith(": sound, schema current")
     assert "Kaiko runs" in findings["port"]["found"]
-    assert set(findings) == {"Python", "model", "data folder", "database", "pepper", "port", "memory", "disk"}
+    assert set(findings) == {"Python", "model", "data folder", "database", "pepper", "limits", "TLS", "port", "memory", "disk"}
+
+
+def test_doctor_looks_at_valkey_and_certificate(valkey, tmp_path):
+    """What is there is fine; what is not is named, with how to mend it."""
+    good = json.loads(kaiko("doctor", "--json", data_dir=tmp_path / "var", KAIKO_PORT=0, KAIKO_VALKEY_URL=valkey.url).stdout)
+    assert {f["what"]: f["found"] for f in good}["limits"] == "counted in Valkey"
+    wrong = {"KAIKO_VALKEY_URL": "valkey://127.0.0.1:1/0", "KAIKO_TLS_CERT": tmp_path / "none", "KAIKO_TLS_KEY": tmp_path / "none"}
+    found = {f["what"]: f for f in json.loads(kaiko("doctor", "--json", data_dir=tmp_path / "var", KAIKO_PORT=0, **wrong).stdout)}
+    assert [(found[what]["ok"], bool(found[what]["mend"])) for what in ("limits", "TLS")] == [(False, True)] * 2
 
 
 def test_doctor_finds_nothing_wrong_on_a_fresh_machine(tmp_path):

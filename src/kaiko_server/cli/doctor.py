@@ -21,8 +21,11 @@ from kaiko_server.cli.common import as_json, data_dir
 from kaiko_server.engine.onnx import OnnxSession, weights_folder
 from kaiko_server.keys.service import PEPPER_FILE
 from kaiko_server.settings import Settings, SettingsError, load
+from kaiko_server.store.counters import NO_LIMITS, Ask, CountersError
 from kaiko_server.store.db import StoreError
 from kaiko_server.store.opening import name_of, pending_migrations
+from kaiko_server.store.valkey import ValkeyCounters
+from kaiko_server.tls import Certificate
 
 _MIN_FREE_BYTES = 200 * 1024 * 1024
 _WORKER_BYTES = 300 * 1024 * 1024
@@ -63,7 +66,18 @@ def command(as_json: bool, data_dir: Path | None) -> None:  # noqa: FBT001 - cli
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at one thing after the other; nothing is changed."""
-    checks: tuple[Callable[[Settings], Finding], ...] = (_python, _model, _folder, _database, _pepper, _port, _memory, _disk)
+    checks: tuple[Callable[[Settings], Finding], ...] = (
+        _python,
+        _model,
+        _folder,
+        _database,
+        _pepper,
+        _limits,
+        _certificate,
+        _port,
+        _memory,
+        _disk,
+    )
     for check in checks:
         yield check(settings)
 
@@ -118,6 +132,39 @@ def _pepper(settings: Settings) -> Finding:
         return Finding("pepper", ok=True, found="none yet; made at the first start (development)")
     mode = stat.S_IMODE(path.stat().st_mode)
     return Finding("pepper", not mode & _SHARED, f"{path}, mode {mode:04o} (development)", f"others can read it: chmod 600 {path}")
+
+
+def _limits(settings: Settings) -> Finding:
+    if settings.valkey_url is None:
+        several = settings.workers > 1 or settings.database_url is not None
+        return Finding(
+            "limits", ok=True, found="counted by each process for itself; KAIKO_VALKEY_URL shares them" if several else "counted in memory"
+        )
+    try:
+        asyncio.run(_ask_valkey(settings.valkey_url))
+    except SettingsError as error:
+        return Finding("limits", ok=False, found=str(error), mend="correct KAIKO_VALKEY_URL")
+    except CountersError as error:
+        return Finding("limits", ok=False, found=f"Valkey cannot be asked ({error})", mend="start Valkey, or correct KAIKO_VALKEY_URL")
+    return Finding("limits", ok=True, found="counted in Valkey")
+
+
+async def _ask_valkey(url: str) -> None:
+    counters = ValkeyCounters(url)
+    try:
+        await counters.enter(Ask("doctor", NO_LIMITS, "doctor", 0))
+    finally:
+        await counters.close()
+
+
+def _certificate(settings: Settings) -> Finding:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return Finding("TLS", ok=True, found="none of its own: plain HTTP on loopback, or behind a proxy in KAIKO_TRUSTED_PROXIES")
+    try:
+        Certificate(settings.tls_cert, settings.tls_key)
+    except SettingsError as error:
+        return Finding("TLS", ok=False, found=str(error), mend="give a PEM certificate and its key, readable by the server")
+    return Finding("TLS", ok=True, found=f"{settings.tls_cert}")
 
 
 def _port(settings: Settings) -> Finding:
