@@ -69,6 +69,9 @@ WEIGHTS = {
     "safety": 0.75, "hostility": 0.5, "mode": 0.5, "soft_safety": 0.5, "soft_hostility": 0.3, "soft_mode": 0.3, "soft_traits": 0.25,
     "beliefs": 0.5, "vector": 2.0,
 }  # fmt: skip
+LAST = 0.75
+"""Share of the last stage in the weights that are shipped, the one before it has the rest: what is learnt last is not paid for with what
+was known (weight averaging after fine-tuning, Wortsman et al. 2022). Chosen on dev among .6, .75 and 1."""
 DOUBTED = {"safety": 0.5, "hostility": 0.3}
 """Everyday messages, in files whose readers were not asked for danger or hostility, count as free of it where the teacher says less
 than this; it learnt these heads from other files and sees too much in them, so that it is not heard any further there."""
@@ -125,11 +128,13 @@ def lesson(stage: Stage, source: Path, runs: Path) -> Lesson:
 
 
 def train(source: Path, runs: Path) -> Reader:
-    """Train it, or go on, or give it as it was when all is done."""
+    """Train it, or go on, or give it as it was when all is done; in the end between its last two stages."""
     reader = build()
     for stage in STAGES:
         torch.manual_seed(stage.plan.seed)
         fit(reader, lesson(stage, source, runs), stage.plan, runs / stage.name)
+    before, last = (torch.load(runs / stage.name / "checkpoint.pt", weights_only=True)["reader"] for stage in STAGES[-2:])
+    reader.restore({k: v.lerp(last[k], LAST) if v.is_floating_point() else last[k] for k, v in before.items()})
     return reader
 
 
