@@ -16,6 +16,7 @@ from kaiko_server.store.counters import LEASE, Ask, CountersError, Limit, Standi
 
 _PATIENCE_S = 0.25
 """How long a request waits for an answer; then the counters count as lost."""
+_NONSENSE = "an answer that the script does not give"
 _REFUSALS = (None, Limit.MINUTE, Limit.CONCURRENT, Limit.TOKENS)
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss"}
 
@@ -61,8 +62,12 @@ class ValkeyCounters:
         arguments = [
             self._time(ask.now), ask.ticket, limits.per_minute, limits.concurrent, limits.tokens_per_month, ask.used, ask.reserve, LEASE,
         ]  # fmt: skip
-        refused, passed, oldest, inside, tokens = await self._run(self._enter, keys, arguments)
-        return standing(_REFUSALS[refused], ask, passed, int(float(oldest)), inside, tokens)
+        told = await self._run(self._enter, keys, arguments)
+        try:
+            refused, passed, oldest, inside, tokens = told
+            return standing(_REFUSALS[refused], ask, int(passed), int(float(oldest)), int(inside), int(tokens))
+        except (TypeError, ValueError, IndexError):  # whoever answers so is no Valkey
+            raise CountersError(_NONSENSE) from None
 
     async def leave(self, ask: Ask, tokens: int) -> None:
         change = tokens - ask.reserve if ask.limits.tokens_per_month else 0
@@ -70,7 +75,11 @@ class ValkeyCounters:
 
     async def fail(self, address: str, limit: int, now: int) -> int:
         arguments = [self._time(now), secrets.token_hex(8), limit]
-        return int(await self._run(self._fail, [f"kaiko:failed:{{{address}}}"], arguments))
+        told = await self._run(self._fail, [f"kaiko:failed:{{{address}}}"], arguments)
+        try:
+            return int(told)
+        except (TypeError, ValueError):
+            raise CountersError(_NONSENSE) from None
 
     async def close(self) -> None:
         await self._client.aclose()
